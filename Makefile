@@ -1,0 +1,152 @@
+# One build file, GNU make, no configure step.  `make help` lists the targets.
+#
+#   make                   optimised, with debug info  -> build/moonpost
+#   make run               install what is missing, build, see it work
+#   make test              install what is missing, build, test everything
+#   make MODE=asan test    the same under ASan and UBSan
+#
+# CFLAGS, CPPFLAGS and LDFLAGS are yours to add to.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+MODE    ?= release
+BUILD   ?= build
+PYTHON  ?= /usr/bin/python3
+PREFIX  ?= /usr/local
+B       := $(BUILD)/$(MODE)
+PROG    := moonpost
+VERSION := 0.1.0
+PKGS    := lua5.4 lua5.4-cjson libevent libevent_pthreads libevent_openssl \
+	openssl sqlite3 yaml-0.1 libpcre2-8 libcurl
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+	-Wwrite-strings -Wcast-qual -Wconversion -Wformat=2 -Wundef \
+	-Wswitch-enum -Wvla -Wdouble-promotion
+ifneq ($(WERROR),0)
+WARN += -Werror
+endif
+
+mode_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+mode_debug   := -Og -g3
+mode_asan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+mode_tsan    := -O1 -g3 -fsanitize=thread
+mode_cover   := -O0 -g3 --coverage
+ifndef mode_$(MODE)
+$(error unknown MODE '$(MODE)': release, debug, asan, tsan, cover)
+endif
+
+# Deferred (=), so that `make deps` works before the libraries are there.
+pkg_cflags  = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(PKGS)))
+my_cppflags = -Isrc -I$(B)/gen -D_GNU_SOURCE -DMOONPOST_VERSION='"$(VERSION)"' $(pkg_cflags)
+my_cflags   = -std=c17 $(mode_$(MODE)) $(WARN) -pthread -MMD -MP
+my_ldflags  = -pthread $(filter -fsanitize% --coverage,$(mode_$(MODE)))
+my_libs     = $(shell pkg-config --libs $(PKGS)) -lm
+
+# ---- what is built ---------------------------------------------------------
+SRC     := $(sort $(wildcard src/*/*.c))
+LIBSRC  := $(filter-out src/cli/main.c,$(SRC))
+LIB     := $(B)/libmoonpost.a
+UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+REPLAY  := $(FUZZ:%=$(B)/tests/fuzz/replay_%)
+CFILES  := $(SRC) $(wildcard src/*/*.h tests/*/*.c tests/*/*.h)
+
+# Files that the binary carries: each becomes a C array in the build folder.
+EMBED   := $(sort $(wildcard src/catalog/*.yml lua/moonpost/*.lua))
+EMBED_C := $(EMBED:%=$(B)/gen/%.c)
+
+.PHONY: all
+all: $(BUILD)/$(PROG) ## build the program (build/moonpost)
+
+$(BUILD)/$(PROG): $(B)/$(PROG) FORCE
+	@cmp -s $< $@ || { cp $< $@.tmp && mv $@.tmp $@; }
+.PHONY: FORCE
+FORCE:
+
+$(B)/$(PROG): $(B)/src/cli/main.o $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $^ $(my_libs)
+$(LIB): $(LIBSRC:%.c=$(B)/%.o) $(EMBED_C:%.c=%.o)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+$(B)/%.o: %.c Makefile | deps-build
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(my_cppflags) $(CPPFLAGS) $(my_cflags) $(CFLAGS) -c -o $@ $<
+$(B)/gen/%.c: % .ci/embed
+	@mkdir -p $(@D)
+	@.ci/embed $< > $@
+$(B)/gen/%.o: $(B)/gen/%.c
+	@$(CC) $(my_cppflags) $(CPPFLAGS) $(my_cflags) $(CFLAGS) -c -o $@ $<
+
+# Criterion's macros are not clean under the strictest warnings.
+test_cflags = -std=c17 $(filter-out -O2 -D_FORTIFY_SOURCE=2,$(mode_$(MODE))) -Wall -Wextra -Werror -pthread -MMD -MP
+$(B)/tests/%.o: tests/%.c Makefile | deps-test
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(my_cppflags) -Itests $(CPPFLAGS) $(test_cflags) $(CFLAGS) -c -o $@ $<
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB)
+	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $^ $(my_libs) -lcriterion
+$(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(LIB)
+	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $^ $(my_libs)
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
+	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $^ $(my_libs)
+
+# ---- dependencies ----------------------------------------------------------
+.PHONY: deps deps-build deps-test
+deps: deps-build deps-test ## install what is missing (apt, sudo where needed)
+deps-build:
+	@.ci/deps build
+deps-test:
+	@.ci/deps test
+
+# ---- run and test ----------------------------------------------------------
+.PHONY: run test check check-static check-unit check-fuzz check-e2e
+run: deps-build ## build, start in dev mode on scripts/, send a sample of each channel
+	@$(MAKE) --no-print-directory -s all
+	@.ci/demo $(BUILD)/$(PROG)
+
+test: deps ## everything; the commit gate.  Ends with "N passed, N failed"
+	@$(MAKE) --no-print-directory MODE=$(MODE) build-tests
+	@BUILD=$(BUILD) MODE=$(MODE) PYTHON=$(PYTHON) tests/run static unit fuzz lua e2e
+check: deps ## the part of it that takes under a minute
+	@$(MAKE) --no-print-directory MODE=$(MODE) build-tests
+	@BUILD=$(BUILD) MODE=$(MODE) PYTHON=$(PYTHON) tests/run static unit fuzz
+.PHONY: build-tests
+build-tests: all $(UNIT) $(REPLAY)
+check-static check-unit check-fuzz check-lua check-e2e: check-%: deps build-tests ## one part of it
+	@BUILD=$(BUILD) MODE=$(MODE) PYTHON=$(PYTHON) tests/run $*
+
+.PHONY: fuzz
+fuzz: deps ## make fuzz T=json SECONDS=60 (needs clang)
+	@mkdir -p $(BUILD)/fuzz/$(T).corpus tests/fuzz/corpus/$(T)
+	clang -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined $(my_cppflags) \
+	    -o $(BUILD)/fuzz/$(T).bin tests/fuzz/fuzz_$(T).c $(LIBSRC) $(EMBED_C) $(my_libs)
+	$(BUILD)/fuzz/$(T).bin -max_total_time=$(or $(SECONDS),60) \
+	    -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/$(T).corpus tests/fuzz/corpus/$(T)
+
+# ---- habits ----------------------------------------------------------------
+.PHONY: format lint install dist clean help
+format: ## rewrite with clang-format
+	clang-format -i $(CFILES)
+lint: ## clang-tidy and cppcheck
+	clang-tidy --quiet $(SRC) -- -std=c17 $(my_cppflags)
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+	    --library=bsd,posix --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem \
+	    -Isrc src
+install: all ## DESTDIR and PREFIX are honoured
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(BUILD)/$(PROG) $(DESTDIR)$(PREFIX)/bin/$(PROG)
+	[ ! -f docs/moonpost.1 ] || install -m 644 docs/moonpost.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+dist: ## a source archive
+	git archive --prefix=moonpost-$(VERSION)/ -o moonpost-$(VERSION).tar.gz HEAD
+clean: ## remove build/
+	rm -rf $(BUILD)
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+( [a-z-]+)*:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

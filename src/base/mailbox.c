@@ -1,0 +1,119 @@
+#include <sys/eventfd.h>
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#include "base/mailbox.h"
+
+struct mailbox {
+	pthread_mutex_t lock; /* Guards the three below. */
+	struct mail *first;
+	struct mail **last;
+	size_t count;
+	size_t capacity;
+	int fd;
+};
+
+struct mailbox *
+mailbox_create(size_t capacity)
+{
+	struct mailbox *mb = mem_zalloc(sizeof(*mb));
+
+	(void)pthread_mutex_init(&mb->lock, NULL);
+	mb->last = &mb->first;
+	mb->capacity = capacity;
+	mb->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (mb->fd == -1)
+		abort(); /* No descriptors left at start: nothing can run. */
+	return mb;
+}
+
+void
+mailbox_free(struct mailbox *mb)
+{
+	if (mb == NULL)
+		return;
+	(void)close(mb->fd);
+	(void)pthread_mutex_destroy(&mb->lock);
+	free(mb);
+}
+
+int
+mailbox_fd(const struct mailbox *mb)
+{
+	return mb->fd;
+}
+
+int
+mailbox_room(struct mailbox *mb)
+{
+	int room;
+
+	(void)pthread_mutex_lock(&mb->lock);
+	room = mb->count < mb->capacity;
+	(void)pthread_mutex_unlock(&mb->lock);
+	return room;
+}
+
+void
+mailbox_put(struct mailbox *mb, struct mail *mail)
+{
+	const uint64_t one = 1;
+	int wake;
+
+	mail->next = NULL;
+	(void)pthread_mutex_lock(&mb->lock);
+	/* The receiver takes all, so only the first letter has to wake it. */
+	wake = mb->first == NULL;
+	*mb->last = mail;
+	mb->last = &mail->next;
+	mb->count++;
+	/*
+	 * Under the lock: once it is released the receiver may take the letter
+	 * and, if it was told to stop, free the mailbox.
+	 */
+	if (wake && write(mb->fd, &one, sizeof(one)) == -1)
+		abort(); /* An eventfd is never full. */
+	(void)pthread_mutex_unlock(&mb->lock);
+}
+
+struct mail *
+mailbox_take(struct mailbox *mb)
+{
+	struct mail *all;
+	uint64_t n;
+
+	(void)pthread_mutex_lock(&mb->lock);
+	all = mb->first;
+	mb->first = NULL;
+	mb->last = &mb->first;
+	mb->count = 0;
+	if (all != NULL && read(mb->fd, &n, sizeof(n)) == -1)
+		abort(); /* The first letter has written to it. */
+	(void)pthread_mutex_unlock(&mb->lock);
+	return all;
+}
+
+void
+mailbox_open_all(struct mailbox *mb)
+{
+	struct mail *mail, *next;
+
+	for (mail = mailbox_take(mb); mail != NULL; mail = next) {
+		next = mail->next;
+		mail->open(mail);
+	}
+}
+
+void
+mailbox_wait(struct mailbox *mb, int timeout_ms)
+{
+	struct pollfd pfd = {.fd = mb->fd, .events = POLLIN};
+
+	(void)poll(&pfd, 1, timeout_ms);
+}

@@ -1,0 +1,59 @@
+#ifndef CATALOG_SCHEMA_H_
+#define CATALOG_SCHEMA_H_
+
+/*
+ * JSON Schema draft-07 (with `nullable`, as OpenAPI has it), compiled once and
+ * checked over a parsed document.  All keywords of the official draft-07 suite
+ * but remote references; `format` is asserted for date-time, date, time, uri,
+ * email, uuid, ipv4, ipv6 and hostname; `pattern` runs in PCRE2 under a match
+ * limit.
+ *
+ * Floor: 2 (catalog).  May include base/, json/.
+ */
+
+#include <stddef.h>
+
+#include "base/compiler.h"
+
+struct err;
+struct jval;
+struct schema;
+
+/* Where and why a document was refused. */
+struct schema_violation {
+	char pointer[512];  /* JSON Pointer of the deepest refusal. */
+	char message[512];  /* "must be string, is integer" and the like. */
+	unsigned int depth; /* Parts of the pointer. */
+};
+
+/**
+ * schema_compile(root, at, ret_schema, err):
+ * Compile the schema ${at}, a value within the document ${root}; references
+ * (`$ref`) are resolved within ${root}, by JSON Pointer or by `$id`.
+ *
+ * Errors:    ERR_INVALID      a keyword's value is not what it must be, a
+ *                             pattern does not compile, a reference leads
+ *                             nowhere or outside; the message has the pointer
+ *                             of the place.
+ * Ownership: ${root} is borrowed, the schema keeps nothing of it; the caller
+ *            frees with schema_free().
+ * Thread:    any.  The result is immutable and may be read by every thread.
+ */
+int schema_compile(const struct jval *root, const struct jval *at,
+    struct schema **ret_schema, struct err *err) ATTR_MUSTCHECK;
+
+void schema_free(struct schema *schema);
+
+/**
+ * schema_check(schema, value, ret_violation):
+ * Check ${value}.  Of several faults the one at the deepest place is told; on a
+ * tie the first.
+ *
+ * Returns:   0 if it is valid; -1 if not, and ${ret_violation} (may be NULL)
+ *            says where and why.
+ * Thread:    any.
+ */
+int schema_check(const struct schema *schema, const struct jval *value,
+    struct schema_violation *ret_violation) ATTR_MUSTCHECK;
+
+#endif /* !CATALOG_SCHEMA_H_ */

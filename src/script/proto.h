@@ -1,0 +1,189 @@
+#ifndef SCRIPT_PROTO_H_
+#define SCRIPT_PROTO_H_
+
+/*
+ * What host and worker say to each other over their socketpair (base/ipc).  The
+ * id of a frame is the number of the job for everything about a run, of the
+ * bundle for everything about a load, and a number of the sender's for a
+ * question, which its answer repeats.
+ *
+ * A `bundle` is one loaded generation of one script: the host numbers them, and
+ * a new version of a script is a new bundle in the same worker.
+ *
+ * Floor: 4 (script).  May include base/.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/ipc.h"
+#include "base/str.h"
+
+enum proto_type {
+	/* Host to worker. */
+	PROTO_SETUP = 1, /* First frame: struct proto_setup. */
+	PROTO_LOAD,      /* id: bundle.  struct proto_load; answer LOADED. */
+	PROTO_UNLOAD,    /* id: bundle.  Goes when its last run has ended. */
+	PROTO_RUN,       /* id: job.  struct proto_run; answer OUTCOME. */
+	PROTO_SECRET_IS, /* id: of the question.  text, NULL if there is none.
+			  */
+	PROTO_PING,      /* id: any; answer PONG with the same. */
+	PROTO_STOP,      /* Take no more, exit when the last run has ended. */
+	PROTO_EVAL,      /* id: any.  name, source: run a chunk of configuration
+			  * and send what it returns; answer EVALUATED. */
+
+	/* Worker to host. */
+	PROTO_READY = 100, /* Set up. */
+	PROTO_LOADED,      /* id: bundle.  struct proto_loaded. */
+	PROTO_OUTCOME,     /* id: job.  struct proto_outcome. */
+	PROTO_LOG,         /* id: job, or 0.  struct proto_log. */
+	PROTO_SECRET,      /* id: of the question.  bundle, name. */
+	PROTO_PONG,
+	PROTO_EVALUATED, /* id: of the question.  text (JSON, or NULL), error.
+			  */
+	PROTO_BEGUN,     /* id: bundle or job: the worker now runs its Lua.
+			  * Sent before every entry into Lua that is a slice,
+			  * so that the host knows whom to charge when the
+			  * worker hangs or dies. */
+	PROTO_ENDED,     /* The slice is over: id as in BEGUN, cpu_us. */
+};
+
+struct proto_setup {
+	uint64_t mem_bytes;  /* Cap of one script. */
+	uint64_t cpu_ms;     /* CPU of one slice. */
+	uint64_t slow_ms;    /* A slice above this is told in ENDED as slow. */
+	uint64_t handler_ms; /* Wall time of one run. */
+	int debug;           /* Send log.debug too. */
+};
+
+struct proto_lib {
+	struct str name; /* "slack" for lib/slack.lua. */
+	struct str source;
+};
+
+struct proto_load {
+	char *integration;
+	char *script; /* "on_issue" for on_issue.lua. */
+	char *chunk;  /* The name in messages: "scripts/on_issue.lua". */
+	struct str source;
+	struct proto_lib *libs; /* All of lib/, required or not. */
+	size_t nlibs;
+};
+
+struct proto_loaded {
+	char *error; /* NULL: loaded.  "file:line: message". */
+	char *traceback;
+	char **handlers; /* Its global functions named on_*. */
+	size_t nhandlers;
+	char **libs; /* Names that were required. */
+	size_t nlibs;
+};
+
+struct proto_step {
+	struct str name;
+	struct str result_json;
+};
+
+struct proto_run {
+	uint64_t bundle;
+	char *handler;
+	char *delivery; /* id, as scripts and logs see it. */
+	char *integration;
+	char *resource;
+	char *channel;
+	char *action;     /* May be NULL. */
+	char *request_id; /* May be NULL. */
+	uint64_t received_unix_ms;
+	uint64_t attempt;
+	struct str headers_json;
+	struct str warnings_json; /* May be empty. */
+	struct str body;
+	struct proto_step *steps;
+	size_t nsteps;
+};
+
+enum proto_result {
+	PROTO_DONE,    /* The handler returned. */
+	PROTO_ERROR,   /* It raised an error, or broke a limit. */
+	PROTO_RETRY,   /* event:retry{after=, reason=} */
+	PROTO_DROPPED, /* event:drop(reason) */
+	PROTO_GONE,    /* No such bundle or handler here: route it again. */
+};
+
+struct proto_outcome {
+	enum proto_result result;
+	uint64_t after_ms; /* RETRY: UINT64_MAX if the script did not say. */
+	char *error;       /* ERROR: "file:line: message"; RETRY, DROPPED: the
+			    * reason, or NULL. */
+	char *traceback;   /* May be NULL. */
+	uint64_t duration_ms;
+	uint64_t cpu_us;
+	uint64_t memory_bytes; /* The script's peak. */
+	int uncharged; /* Not this run's fault (another run of the script broke
+			* its memory limit): run it again, for free. */
+};
+
+struct proto_log {
+	uint64_t level; /* enum log_level */
+	uint64_t at_unix_ms;
+	char *script;
+	char *message;
+	struct proto_field {
+		struct str key;
+		struct str json; /* The value, compact. */
+	} * fields;
+	size_t nfields;
+};
+
+/*
+ * Each proto_put_x() appends a whole frame to ${out}.  Each proto_get_x() reads
+ * a payload and returns 0, or -1 if it is malformed (and nothing is to free).
+ * Ownership: a struct str of a result is borrowed from the payload; everything
+ * else is freed by proto_x_clear().
+ */
+void proto_put_setup(struct buf *out, const struct proto_setup *m);
+int proto_get_setup(struct str payload, struct proto_setup *ret) ATTR_MUSTCHECK;
+
+void proto_put_load(
+    struct buf *out, uint64_t bundle, const struct proto_load *m);
+int proto_get_load(struct str payload, struct proto_load *ret) ATTR_MUSTCHECK;
+void proto_load_clear(struct proto_load *m);
+
+void proto_put_loaded(
+    struct buf *out, uint64_t bundle, const struct proto_loaded *m);
+int proto_get_loaded(
+    struct str payload, struct proto_loaded *ret) ATTR_MUSTCHECK;
+void proto_loaded_clear(struct proto_loaded *m);
+
+void proto_put_run(struct buf *out, uint64_t job, const struct proto_run *m);
+int proto_get_run(struct str payload, struct proto_run *ret) ATTR_MUSTCHECK;
+void proto_run_clear(struct proto_run *m);
+
+void proto_put_outcome(
+    struct buf *out, uint64_t job, const struct proto_outcome *m);
+int proto_get_outcome(
+    struct str payload, struct proto_outcome *ret) ATTR_MUSTCHECK;
+void proto_outcome_clear(struct proto_outcome *m);
+
+void proto_put_log(struct buf *out, uint64_t job, const struct proto_log *m);
+int proto_get_log(struct str payload, struct proto_log *ret) ATTR_MUSTCHECK;
+void proto_log_clear(struct proto_log *m);
+
+/* Frames that carry numbers and texts only; NULL texts stay NULL. */
+void proto_put_plain(struct buf *out, enum proto_type type, uint64_t id);
+void proto_put_number(
+    struct buf *out, enum proto_type type, uint64_t id, uint64_t number);
+void proto_put_texts(struct buf *out, enum proto_type type, uint64_t id,
+    const char *a, const char *b);
+int proto_get_number(struct str payload, uint64_t *ret) ATTR_MUSTCHECK;
+int proto_get_texts(
+    struct str payload, char **ret_a, char **ret_b) ATTR_MUSTCHECK;
+
+/* PROTO_SECRET: which bundle asks, and for what. */
+void proto_put_secret(
+    struct buf *out, uint64_t question, uint64_t bundle, const char *name);
+int proto_get_secret(
+    struct str payload, uint64_t *ret_bundle, char **ret_name) ATTR_MUSTCHECK;
+
+#endif /* !SCRIPT_PROTO_H_ */

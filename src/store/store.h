@@ -1,0 +1,377 @@
+#ifndef STORE_STORE_H_
+#define STORE_STORE_H_
+
+/*
+ * The durable store: a delivery is written here before Sentry gets its 200, and
+ * its jobs stay until a handler has finished with them or they are buried.
+ *
+ * A caller fills in an operation (a struct that begins with struct store_op),
+ * submits it, and gets it back on its own thread, by its own mailbox, when it
+ * is done.  Writing operations that wait at the same time share one commit: the
+ * bodies go into a segment file, one fdatasync, then the rows, one commit with
+ * its fsync.  What was answered with rc 0 survives a power cut.
+ *
+ * Floor: 2 (store).  May include base/.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "base/mailbox.h"
+#include "base/str.h"
+
+struct store;
+
+enum store_state {
+	STORE_PENDING,
+	STORE_RUNNING,
+	STORE_RETRYING,
+	STORE_DONE,
+	STORE_DROPPED,
+	STORE_DEAD,
+	STORE_INVALID,   /* A delivery only: it failed its schema. */
+	STORE_UNHANDLED, /* A delivery only: no script wanted it. */
+};
+
+struct store_options {
+	const char *path;          /* The data folder; made if missing. */
+	uint64_t dedupe_window_ms; /* How long a dedupe key is remembered. */
+	uint64_t retain_done_ms;   /* Age at which done, dropped and unhandled
+				    * deliveries go; 0 = never. */
+	uint64_t retain_dead_ms;   /* The same for dead and invalid ones. */
+	uint64_t max_bytes;        /* Cap on all of it; 0 = none. */
+	size_t queue_max;          /* Operations that may wait; 0 = 4096. */
+};
+
+/* Told on its own thread that jobs of a script became due. */
+typedef void store_ready_cb(
+    void *cookie, const char *integration, const char *script);
+
+/* ---- operations ------------------------------------------------------------
+ */
+
+enum store_kind {
+	STORE_OP_APPEND,
+	STORE_OP_CLAIM,
+	STORE_OP_FINISH,
+	STORE_OP_STEP,
+	STORE_OP_KV,
+	STORE_OP_COUNTS,
+	STORE_OP_LIST,
+	STORE_OP_GET,
+	STORE_OP_REPLAY,
+	STORE_OP_DISCARD,
+};
+
+struct store_op;
+typedef void store_done_cb(struct store_op *op);
+
+/* The head of every operation.  The submitter fills in the first four. */
+struct store_op {
+	enum store_kind kind;
+	struct mailbox *reply_to; /* Where the operation comes back. */
+	store_done_cb *done;      /* Called there, exactly once. */
+	void *cookie;             /* The submitter's. */
+
+	int rc;           /* 0, or -1 and err says why. */
+	struct err err;   /* ERR_UNAVAILABLE: the disk is full or refuses;
+			   * ERR_NOT_FOUND: no such delivery or job;
+			   * ERR_INVALID: the arguments; ERR_INTERNAL. */
+	struct mail mail; /* The store's, while it has the operation. */
+};
+
+/* A job to be made with a delivery. */
+struct store_new_job {
+	const char *script;
+	const char *handler;
+	struct str order_key; /* Empty: no order. */
+};
+
+/* STORE_OP_APPEND: keep a delivery and its jobs.  Everything is borrowed until
+ * the operation comes back; a NULL text is kept as null. */
+struct store_append {
+	struct store_op op;
+
+	enum store_state state; /* PENDING with jobs, INVALID or UNHANDLED. */
+	const char *integration;
+	const char *channel;
+	const char *resource;
+	const char *action;
+	const char *request_id;
+	const char *idempotency_key;
+	struct str dedupe_key;   /* The unique key; empty: never a duplicate. */
+	struct str signature;    /* For possible_duplicate_of; may be empty. */
+	struct str headers_json; /* An object, name -> value. */
+	struct str body;         /* As received: the signed bytes. */
+	struct str warnings_json;      /* An array; empty if none. */
+	const char *violation_pointer; /* INVALID only. */
+	const char *violation_message;
+	uint64_t received_unix_ms;
+	const struct store_new_job *jobs;
+	size_t njobs;
+
+	uint64_t ret_id;   /* Of the delivery, or of the one it repeats. */
+	int ret_duplicate; /* The dedupe key was there: nothing was written. */
+};
+
+struct store_step {
+	struct str name;
+	struct str result_json;
+};
+
+/* A claimed job, with all that is needed to run it. */
+struct store_job {
+	uint64_t id;
+	uint64_t delivery_id;
+	char *integration;
+	char *script;
+	char *handler;
+	char *channel;
+	char *resource;
+	char *action;
+	char *request_id;
+	struct str order_key;
+	struct str headers_json;
+	struct str body;
+	struct str warnings_json;
+	uint64_t received_unix_ms;
+	unsigned int attempt;     /* Of the run to come, from 1. */
+	struct store_step *steps; /* What earlier attempts have recorded. */
+	size_t nsteps;
+	void *memory; /* The store's: everything above points into it. */
+};
+
+/*
+ * STORE_OP_CLAIM: take up to ${max} due jobs of a script, the oldest first, and
+ * mark them running.  A job whose ordering key has an earlier job that is
+ * pending or running is not due.  A job that is claimed and never finished is
+ * claimable again after a restart.
+ */
+struct store_claim {
+	struct store_op op;
+
+	const char *integration;
+	const char *script;
+	size_t max;
+
+	struct store_job *
+	    *ret_jobs; /* The caller frees with store_claim_clear(). */
+	size_t ret_njobs;
+	uint64_t ret_next_unix_ms; /* When the next retry is due; 0 = none. */
+};
+
+/* What is kept of one run of a handler. */
+struct store_run {
+	uint64_t started_unix_ms;
+	uint64_t duration_ms;
+	uint64_t cpu_us;
+	uint64_t memory_bytes;
+	const char *outcome; /* "done", "error", "retry", "dropped", "killed" */
+	const char *error;   /* May be NULL. */
+	const char *traceback; /* May be NULL. */
+	struct str log_json;   /* An array, or empty. */
+	struct str calls_json; /* An array, or empty. */
+};
+
+/*
+ * STORE_OP_FINISH: a claimed job has run, or goes back.  ${state} is DONE,
+ * DROPPED, DEAD, RETRYING (due at ${next_unix_ms}), or PENDING: put back as if
+ * it had never been claimed, uncharged, without a run.
+ */
+struct store_finish {
+	struct store_op op;
+
+	uint64_t job_id;
+	enum store_state state;
+	uint64_t next_unix_ms;
+	const struct store_run *run; /* Borrowed; NULL with PENDING. */
+};
+
+/* STORE_OP_STEP: record the result of a step of a running job. */
+struct store_step_put {
+	struct store_op op;
+
+	uint64_t job_id;
+	struct str name;
+	struct str result_json;
+};
+
+enum store_kv_kind {
+	STORE_KV_GET,
+	STORE_KV_SET,
+	STORE_KV_ADD, /* Only if absent; ret_found says if it was there. */
+	STORE_KV_INCR,
+	STORE_KV_DELETE,
+	STORE_KV_LIST, /* key is the prefix. */
+};
+
+/* STORE_OP_KV: the durable table that scripts of an integration share. */
+struct store_kv {
+	struct store_op op;
+
+	enum store_kv_kind what;
+	const char *integration;
+	struct str key;
+	struct str value_json; /* SET, ADD */
+	int64_t by;            /* INCR */
+	uint64_t ttl_ms;       /* SET, ADD: 0 = for ever. */
+
+	int ret_found;  /* There was a value. */
+	char *ret_json; /* GET: the value; INCR: the new one; LIST: an array
+			 * of keys, sorted.  The caller frees with free(). */
+	size_t ret_jsonlen;
+};
+
+/* STORE_OP_COUNTS: how much of each kind there is, for a script or for all. */
+struct store_counts {
+	struct store_op op;
+
+	const char *integration; /* NULL: all. */
+	const char *script;      /* NULL: all. */
+
+	uint64_t ret_jobs[STORE_UNHANDLED + 1]; /* By state. */
+	uint64_t ret_deliveries;
+	uint64_t ret_bytes; /* On disk. */
+};
+
+/*
+ * STORE_OP_LIST: a page of deliveries, the newest first, as the JSON text
+ * `{"deliveries":[...],"next":...}` that PRODUCT.md section 8 describes.  Every
+ * filter may be NULL or 0.  Served by the reader thread, within a time limit.
+ */
+struct store_list {
+	struct store_op op;
+
+	const char *state;
+	const char *resource;
+	const char *action;
+	const char *script;
+	const char *integration;
+	const char *text; /* In a body, a header, an error. */
+	uint64_t since_unix_ms;
+	uint64_t until_unix_ms;
+	uint64_t before_id;
+	size_t limit; /* 0 = 50, at most 500. */
+
+	char *ret_json; /* The caller frees with free(). */
+	size_t ret_jsonlen;
+};
+
+/* STORE_OP_GET: one delivery with headers, payload, runs and steps, as JSON. */
+struct store_get {
+	struct store_op op;
+
+	uint64_t id;
+
+	char *ret_json; /* The caller frees with free(). */
+	size_t ret_jsonlen;
+};
+
+/*
+ * STORE_OP_REPLAY: make jobs run again from attempt 1: those of one delivery
+ * (${id}), or of all that a filter names.  Without ${scripts} the failed ones
+ * (dead, retrying, dropped), with ${all} every one.  A delivery that has no
+ * jobs (invalid, unhandled) gets ${jobs}.
+ */
+struct store_replay {
+	struct store_op op;
+
+	uint64_t id; /* 0: by filter. */
+	const char *state;
+	const char *integration;
+	const char *script;
+	uint64_t since_unix_ms;
+	const char *const *scripts;
+	size_t nscripts;
+	int all;
+	const struct store_new_job *jobs;
+	size_t njobs;
+
+	uint64_t ret_count; /* Jobs that will run. */
+};
+
+/* STORE_OP_DISCARD: drop every job of a script that waits. */
+struct store_discard {
+	struct store_op op;
+
+	const char *integration;
+	const char *script;
+
+	uint64_t ret_count;
+};
+
+/* ---- functions
+ * --------------------------------------------------------------- */
+
+/**
+ * store_open(options, ret_store, err):
+ * Open the store in a data folder, create or upgrade it, and start its threads.
+ * Jobs that were running when the last host stopped are pending again.
+ *
+ * Errors:    ERR_UNAVAILABLE  it cannot be opened, or another host has it;
+ *            ERR_INVALID      it is damaged, or of a newer version; the message
+ *                             says what to do.
+ * Ownership: borrows ${options}; the caller frees with store_close().
+ * Thread:    any; blocks on the disk.
+ */
+int store_open(const struct store_options *options, struct store **ret_store,
+    struct err *err) ATTR_MUSTCHECK;
+
+/**
+ * store_close(store):
+ * Finish what was submitted, stop the threads, close the files.  Operations
+ * come back before this returns, into mailboxes that must still be there.
+ *
+ * Ownership: consumes ${store}; store_close(NULL) has no effect.
+ * Thread:    any; blocks.
+ */
+void store_close(struct store *store);
+
+/**
+ * store_submit(store, op, err):
+ * Hand in an operation.
+ *
+ * Returns:   0, and op->done will be called on its thread; or -1, and it never
+ *            will.
+ * Errors:    ERR_UNAVAILABLE  too many wait already (only STORE_OP_APPEND and
+ *                             the reading kinds are refused: a job's life goes
+ *                             on whatever comes in).
+ * Ownership: ${op} and what it points to is the store's until it comes back.
+ * Thread:    any; does not block.
+ */
+int store_submit(
+    struct store *store, struct store_op *op, struct err *err) ATTR_MUSTCHECK;
+
+/**
+ * store_watch(store, mailbox, ready, cookie):
+ * Have ${ready} called, by ${mailbox}, after jobs of a script became due by an
+ * append, a replay, or a finish that let the next of its key go.  Several at
+ * once may come as one call.  One watcher a store; set it before appending.
+ *
+ * Ownership: keeps ${mailbox} and ${cookie}.
+ * Thread:    any, before the first operation.
+ */
+void store_watch(struct store *store, struct mailbox *mailbox,
+    store_ready_cb *ready, void *cookie);
+
+/**
+ * store_usable(store):
+ * Whether the last write went well, or none was tried: what /readyz asks.
+ *
+ * Thread:    any.
+ */
+int store_usable(struct store *store);
+
+/* Free what a claim has returned.  Jobs that were taken out are NULL there. */
+void store_claim_clear(struct store_claim *claim);
+
+/* Free one job. */
+void store_job_free(struct store_job *job);
+
+/* "pending", "running", ...; and back, -1 if it is none. */
+const char *store_state_name(enum store_state state);
+int store_state_parse(const char *name, enum store_state *ret) ATTR_MUSTCHECK;
+
+#endif /* !STORE_STORE_H_ */
