@@ -56,18 +56,24 @@ buf_putc(struct buf *buf, char c)
 void
 buf_printf(struct buf *buf, const char *fmt, ...)
 {
+	char *at = buf_reserve(buf, 64);
+	size_t room = buf->cap - buf->len;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(at, room, fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	if (n < 0) {
+		*at = '\0';
 		return;
-	(void)buf_reserve(buf, (size_t)n);
-	va_start(ap, fmt);
-	(void)vsnprintf(buf->data + buf->len, (size_t)n + 1, fmt, ap);
-	va_end(ap);
+	}
+	if ((size_t)n >= room) {
+		at = buf_reserve(buf, (size_t)n);
+		va_start(ap, fmt);
+		(void)vsnprintf(at, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
 	buf->len += (size_t)n;
 }
 
