@@ -30,29 +30,29 @@ enum proto_type {
 			  */
 	PROTO_PING,      /* id: any; answer PONG with the same. */
 	PROTO_STOP,      /* Take no more, exit when the last run has ended. */
-	PROTO_EVAL,      /* id: any.  name, source: run a chunk of configuration
-			  * and send what it returns; answer EVALUATED. */
+	PROTO_EVAL,      /* id: any.  texts name, source: run a chunk of
+			  * configuration and send what it returns; answer
+			  * EVALUATED.  env "VAR" in it asks PROTO_SECRET with
+			  * bundle 0 and the name "env:VAR". */
 
 	/* Worker to host. */
 	PROTO_READY = 100, /* Set up. */
 	PROTO_LOADED,      /* id: bundle.  struct proto_loaded. */
 	PROTO_OUTCOME,     /* id: job.  struct proto_outcome. */
 	PROTO_LOG,         /* id: job, or 0.  struct proto_log. */
-	PROTO_SECRET,      /* id: of the question.  bundle, name. */
+	PROTO_SECRET,      /* id: of the question.  bundle, name.  The script
+			    * waits for the answer, and with it the worker:
+			    * answer at once. */
 	PROTO_PONG,
 	PROTO_EVALUATED, /* id: of the question.  text (JSON, or NULL), error.
 			  */
-	PROTO_BEGUN,     /* id: bundle or job: the worker now runs its Lua.
-			  * Sent before every entry into Lua that is a slice,
-			  * so that the host knows whom to charge when the
-			  * worker hangs or dies. */
-	PROTO_ENDED,     /* The slice is over: id as in BEGUN, cpu_us. */
 };
 
 struct proto_setup {
 	uint64_t mem_bytes;  /* Cap of one script. */
 	uint64_t cpu_ms;     /* CPU of one slice. */
-	uint64_t slow_ms;    /* A slice above this is told in ENDED as slow. */
+	uint64_t slow_ms;    /* Not the worker's business: the host compares
+			      * proto_outcome.slice_us with it. */
 	uint64_t handler_ms; /* Wall time of one run. */
 	int debug;           /* Send log.debug too. */
 };
@@ -119,6 +119,7 @@ struct proto_outcome {
 	char *traceback;   /* May be NULL. */
 	uint64_t duration_ms;
 	uint64_t cpu_us;
+	uint64_t slice_us;     /* The longest slice of it. */
 	uint64_t memory_bytes; /* The script's peak. */
 	int uncharged; /* Not this run's fault (another run of the script broke
 			* its memory limit): run it again, for free. */
@@ -134,6 +135,33 @@ struct proto_log {
 		struct str json; /* The value, compact. */
 	} * fields;
 	size_t nfields;
+};
+
+/*
+ * What a worker is at, in a page that it shares with the host: it is written
+ * before and after every entry into Lua, costs no system call, and can still be
+ * read when the worker hangs or is dead.  So the host knows whom to charge.
+ *
+ * The page is made by worker_spawn() (a sealed memfd, so that a worker cannot
+ * pull it away from under the host) and is descriptor PROTO_PAGE_FD there.
+ * What is in it comes from a process that runs strangers' code: it is a hint
+ * among the jobs that the host knows to be in that worker, nothing more.
+ */
+#define PROTO_SOCKET_FD 3
+#define PROTO_PAGE_FD 4
+
+enum proto_activity {
+	PROTO_IDLE,    /* No Lua runs. */
+	PROTO_IN_LOAD, /* id: bundle. */
+	PROTO_IN_RUN,  /* id: job. */
+	PROTO_IN_EVAL, /* id: of the question. */
+};
+
+struct proto_page {
+	_Atomic uint64_t activity; /* enum proto_activity */
+	_Atomic uint64_t id;
+	_Atomic uint64_t since_mono_ms; /* When it began (CLOCK_MONOTONIC). */
+	_Atomic uint64_t slices;        /* How many there have been. */
 };
 
 /*
@@ -170,7 +198,11 @@ void proto_put_log(struct buf *out, uint64_t job, const struct proto_log *m);
 int proto_get_log(struct str payload, struct proto_log *ret) ATTR_MUSTCHECK;
 void proto_log_clear(struct proto_log *m);
 
-/* Frames that carry numbers and texts only; NULL texts stay NULL. */
+/*
+ * Frames that carry numbers and texts only; NULL texts stay NULL.  SECRET_IS
+ * and EVALUATED are proto_put_texts(): value, NULL; text, error.  The texts of
+ * proto_get_texts() are to be freed with free().
+ */
 void proto_put_plain(struct buf *out, enum proto_type type, uint64_t id);
 void proto_put_number(
     struct buf *out, enum proto_type type, uint64_t id, uint64_t number);
