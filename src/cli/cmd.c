@@ -1,0 +1,200 @@
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include "config/config.h"
+
+#include "cli/cmd.h"
+
+const struct cmd_entry *const cmd_table[] = {
+    &cmd_help,
+    NULL,
+};
+
+const struct cmd_entry *
+cmd_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; cmd_table[i] != NULL; i++) {
+		if (strcmp(cmd_table[i]->name, name) == 0)
+			return cmd_table[i];
+	}
+	return NULL;
+}
+
+int
+cmd_unknown(const char *name)
+{
+	const char *names[NELEMS(cmd_table)], *meant;
+	struct err err = ERR_INIT;
+	size_t n;
+
+	for (n = 0; cmd_table[n] != NULL; n++)
+		names[n] = cmd_table[n]->name;
+	meant = str_closest(name, names, n);
+	(void)err_set(&err, ERR_INVALID,
+	    "unknown command '%.60s'%s%s%s ('moonpost help' lists them)", name,
+	    meant == NULL ? "" : "; did you mean '", meant == NULL ? "" : meant,
+	    meant == NULL ? "" : "'?");
+	return cmd_fail(CMD_USAGE, &err);
+}
+
+int
+cmd_fail(int status, const struct err *err)
+{
+	(void)fflush(stdout);
+	(void)fputs("moonpost: ", stderr);
+	cmd_put_visible(stderr, str_of(err->msg));
+	(void)fputc('\n', stderr);
+	return status;
+}
+
+int
+cmd_misuse(const struct cmd_call *call, const char *fmt, ...)
+{
+	struct err err = ERR_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(err.msg, sizeof(err.msg), fmt, ap);
+	va_end(ap);
+	(void)cmd_fail(CMD_USAGE, &err);
+	(void)fprintf(stderr, "usage: moonpost %s %s\n", call->entry->name,
+	    call->entry->usage);
+	return CMD_USAGE;
+}
+
+int
+cmd_colour(FILE *out)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fileno(out)) && (no == NULL || no[0] == '\0') &&
+	       (term == NULL || strcmp(term, "dumb") != 0);
+}
+
+void
+cmd_styled(FILE *out, int colour, enum cmd_style style, const char *text)
+{
+	static const char *const codes[] = {"1", "32", "31"};
+
+	if (colour)
+		(void)fprintf(out, "\033[%sm", codes[style]);
+	cmd_put_visible(out, str_of(text));
+	if (colour)
+		(void)fputs("\033[0m", out);
+}
+
+void
+cmd_put_visible(FILE *out, struct str s)
+{
+	struct buf buf = BUF_INIT;
+
+	str_put_visible(&buf, s);
+	cmd_flush(out, &buf);
+}
+
+void
+cmd_flush(FILE *out, struct buf *buf)
+{
+	(void)fwrite(buf_text(buf), 1, buf->len, out);
+	buf_free(buf);
+}
+
+void
+cmd_wrap(FILE *out, const char *text, size_t indent, size_t column)
+{
+	size_t len;
+
+	for (;;) {
+		/* An empty line stays one. */
+		for (; *text == ' ' || *text == '\n'; text++) {
+			if (text[0] == '\n' && text[1] == '\n') {
+				(void)fputs("\n\n", out);
+				column = 0;
+			}
+		}
+		if (*text == '\0')
+			break;
+		len = strcspn(text, " \n");
+		if (column > indent && column + 1 + len > 79) {
+			(void)fputc('\n', out);
+			column = 0;
+		}
+		if (column < indent)
+			column += (size_t)fprintf(
+			    out, "%*s", (int)(indent - column), "");
+		else if (column > indent)
+			column += (size_t)fprintf(out, " ");
+		column += (size_t)fprintf(out, "%.*s", (int)len, text);
+		text += len;
+	}
+	(void)fputc('\n', out);
+}
+
+/* Read the sources of the configuration, and run. */
+static int
+run_entry(const struct cmd_entry *entry, char *const *args)
+{
+	struct cmd_call call = {.entry = entry};
+	struct err err = ERR_INIT;
+	struct config *config = config_create();
+	char **rest = NULL;
+	int status = CMD_USAGE;
+
+	if (config_set_args(
+		config, entry->options, args, &rest, &call.nargs, &err) == -1) {
+		(void)cmd_fail(CMD_USAGE, &err);
+		(void)fprintf(stderr, "'moonpost help %s' lists the options\n",
+		    entry->name);
+		goto out;
+	}
+	if (strcmp(config_text(config, "help"), "on") == 0) {
+		cmd_help_show(entry);
+		status = CMD_GOOD;
+		goto out;
+	}
+	if (config_set_env(config, environ, &err) == -1 ||
+	    config_finish(config, &err) == -1) {
+		status = cmd_fail(CMD_USAGE, &err);
+		goto out;
+	}
+	call.config = config;
+	call.args = rest;
+	if (call.nargs > entry->max_args)
+		status = cmd_misuse(&call, "'%.60s' is one argument too many",
+		    rest[entry->max_args]);
+	else
+		status = entry->run(&call);
+
+out:
+	free(rest);
+	config_free(config);
+	return status;
+}
+
+int
+cmd_main(char *const *args)
+{
+	const struct cmd_entry *entry;
+
+	if (args[0] == NULL) {
+		(void)fputs("usage: moonpost COMMAND [options]\n"
+			    "'moonpost help' lists the commands\n",
+		    stderr);
+		return CMD_USAGE;
+	}
+	if (strcmp(args[0], "--help") == 0 || strcmp(args[0], "-h") == 0)
+		return run_entry(&cmd_help, args + 1);
+	if (args[0][0] == '-')
+		return cmd_unknown(args[0]);
+	entry = cmd_find(args[0]);
+	if (entry == NULL)
+		return cmd_unknown(args[0]);
+	return run_entry(entry, args + 1);
+}

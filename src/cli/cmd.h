@@ -1,0 +1,111 @@
+#ifndef CLI_CMD_H_
+#define CLI_CMD_H_
+
+/*
+ * The commands: one file each (cmd_send.c), one line in the table in cmd.c.
+ *
+ * Floor: 7 (cli).  May include everything.
+ */
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/compiler.h"
+#include "base/str.h"
+
+struct buf;
+struct cmd_call;
+struct config;
+struct err;
+
+/* Exit statuses, the same for every command. */
+enum cmd_status {
+	CMD_GOOD = 0,
+	CMD_BAD = 1,         /* What was checked is bad. */
+	CMD_USAGE = 2,       /* Wrong usage or configuration. */
+	CMD_UNREACHABLE = 3, /* Cannot be reached or opened. */
+};
+
+struct cmd_entry {
+	const char *name;
+	const char *usage;    /* What follows the name: "[DIR] [options]" */
+	const char *help;     /* One line, no capital and no full stop. */
+	const char *about;    /* Paragraphs, separated by an empty line. */
+	const char *examples; /* Command lines, one a line; NULL if none. */
+	unsigned int options; /* enum option_command */
+	size_t max_args;      /* Arguments that are no options. */
+
+	/* Returns an enum cmd_status. */
+	int (*run)(const struct cmd_call *call);
+};
+
+/* One call of a command, all borrowed. */
+struct cmd_call {
+	const struct cmd_entry *entry;
+	const struct config *config;
+	char *const *args; /* NULL at the end. */
+	size_t nargs;
+};
+
+/* In the order of the help page, NULL at the end. */
+extern const struct cmd_entry *const cmd_table[];
+
+extern const struct cmd_entry cmd_help;
+
+/* What `help` prints about ${entry}; about itself, the list of commands. */
+void cmd_help_show(const struct cmd_entry *entry);
+
+/* The command of that name, or NULL. */
+const struct cmd_entry *cmd_find(const char *name);
+
+/* "unknown command", with the closest one; returns CMD_USAGE. */
+int cmd_unknown(const char *name);
+
+/**
+ * cmd_main(args):
+ * Run the command line ${args} (without the program's name, NULL at its end).
+ *
+ * Returns:   an enum cmd_status.
+ */
+int cmd_main(char *const *args);
+
+/**
+ * cmd_fail(status, err):
+ * Tell on standard error what went wrong.
+ *
+ * Returns:   ${status}.
+ */
+int cmd_fail(int status, const struct err *err);
+
+/**
+ * cmd_misuse(call, fmt, ...):
+ * Tell on standard error what is wrong with the command line, and where help
+ * is.
+ *
+ * Returns:   CMD_USAGE.
+ */
+int cmd_misuse(const struct cmd_call *call, const char *fmt, ...)
+    ATTR_PRINTF(2, 3);
+
+/* Whether escape sequences may be written there: a terminal, no NO_COLOR. */
+int cmd_colour(FILE *out);
+
+/* Begin and end bold, green, red text; nothing unless ${colour}. */
+enum cmd_style {
+	CMD_BOLD,
+	CMD_GREEN,
+	CMD_RED,
+};
+void cmd_styled(FILE *out, int colour, enum cmd_style style, const char *text);
+
+/* Write what a file or a peer said, control characters made visible. */
+void cmd_put_visible(FILE *out, struct str s);
+
+/* Write the whole of ${buf}, and free it. */
+void cmd_flush(FILE *out, struct buf *buf);
+
+/* Write ${text} in lines of 80 columns, from column ${indent} on; the first is
+ * already there up to ${column}. */
+void cmd_wrap(FILE *out, const char *text, size_t indent, size_t column);
+
+#endif /* !CLI_CMD_H_ */
