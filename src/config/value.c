@@ -104,6 +104,7 @@ parse_enum(const struct option *option, const char *text, const char *where,
 	for (n = 0; option->choices[n] != NULL; n++) {
 		if (strcmp(option->choices[n], text) == 0) {
 			*ret = (unsigned int)n;
+			buf_free(&choices);
 			return 0;
 		}
 		buf_printf(
