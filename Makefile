@@ -130,7 +130,7 @@ fuzz: deps ## make fuzz T=json SECONDS=60 (needs clang)
 	    -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/$(T).corpus tests/fuzz/corpus/$(T)
 
 # ---- habits ----------------------------------------------------------------
-.PHONY: format lint install dist clean help
+.PHONY: format lint docs install dist clean help
 format: ## rewrite with clang-format
 	clang-format -i $(CFILES)
 lint: ## clang-tidy and cppcheck
@@ -138,6 +138,9 @@ lint: ## clang-tidy and cppcheck
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
 	    --library=bsd,posix --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem \
 	    -Isrc src
+docs: all ## write what is made from the tables into docs/
+	$(BUILD)/$(PROG) manual man > docs/moonpost.1
+	$(BUILD)/$(PROG) manual options > docs/options.md
 install: all ## DESTDIR and PREFIX are honoured
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(BUILD)/$(PROG) $(DESTDIR)$(PREFIX)/bin/$(PROG)

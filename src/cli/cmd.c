@@ -5,13 +5,16 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/mem.h"
 
+#include "catalog/catalog.h"
 #include "config/config.h"
 
 #include "cli/cmd.h"
 
 const struct cmd_entry *const cmd_table[] = {
     &cmd_help,
+    &cmd_manual,
     NULL,
 };
 
@@ -32,10 +35,12 @@ cmd_unknown(const char *name)
 {
 	const char *names[NELEMS(cmd_table)], *meant;
 	struct err err = ERR_INIT;
-	size_t n;
+	size_t n = 0, i;
 
-	for (n = 0; cmd_table[n] != NULL; n++)
-		names[n] = cmd_table[n]->name;
+	for (i = 0; cmd_table[i] != NULL; i++) {
+		if (cmd_table[i]->help != NULL)
+			names[n++] = cmd_table[i]->name;
+	}
 	meant = str_closest(name, names, n);
 	(void)err_set(&err, ERR_INVALID,
 	    "unknown command '%.60s'%s%s%s ('moonpost help' lists them)", name,

@@ -14,6 +14,7 @@
 #include "base/str.h"
 
 struct buf;
+struct catalog;
 struct cmd_call;
 struct config;
 struct err;
@@ -29,7 +30,8 @@ enum cmd_status {
 struct cmd_entry {
 	const char *name;
 	const char *usage;    /* What follows the name: "[DIR] [options]" */
-	const char *help;     /* One line, no capital and no full stop. */
+	const char *help;     /* One line, no capital and no full stop; NULL for
+			       * what is of no use to users. */
 	const char *about;    /* Paragraphs, separated by an empty line. */
 	const char *examples; /* Command lines, one a line; NULL if none. */
 	unsigned int options; /* enum option_command */
@@ -50,7 +52,7 @@ struct cmd_call {
 /* In the order of the help page, NULL at the end. */
 extern const struct cmd_entry *const cmd_table[];
 
-extern const struct cmd_entry cmd_help;
+extern const struct cmd_entry cmd_help, cmd_manual;
 
 /* What `help` prints about ${entry}; about itself, the list of commands. */
 void cmd_help_show(const struct cmd_entry *entry);
@@ -86,6 +88,19 @@ int cmd_fail(int status, const struct err *err);
  */
 int cmd_misuse(const struct cmd_call *call, const char *fmt, ...)
     ATTR_PRINTF(2, 3);
+
+/**
+ * cmd_open_catalog(config, ret_catalog):
+ * Open the catalogue with the documents that were added to it.
+ *
+ * Returns:   CMD_GOOD; or another status, and what is wrong was told.
+ * Ownership: the caller frees with catalog_free().
+ */
+int cmd_open_catalog(
+    const struct config *config, struct catalog **ret_catalog) ATTR_MUSTCHECK;
+
+/* "unknown resource", with the closest one; returns CMD_USAGE. */
+int cmd_unknown_resource(const struct catalog *catalog, const char *name);
 
 /* Whether escape sequences may be written there: a terminal, no NO_COLOR. */
 int cmd_colour(FILE *out);
