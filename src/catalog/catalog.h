@@ -17,6 +17,8 @@
 #include "base/compiler.h"
 #include "base/str.h"
 
+struct asyncapi;
+struct asyncapi_message;
 struct buf;
 struct catalog;
 struct err;
@@ -38,6 +40,12 @@ struct catalog_resource {
 	size_t index;        /* Its place in the catalogue, from 0. */
 };
 
+/* One message that a document has for a resource. */
+struct catalog_message {
+	const struct asyncapi *document;        /* See asyncapi_name(). */
+	const struct asyncapi_message *message; /* Its schema and examples. */
+};
+
 /* Why a body was refused. */
 struct catalog_violation {
 	char pointer[512]; /* JSON Pointer; "" is the whole body. */
@@ -50,8 +58,11 @@ struct catalog_violation {
  * JSON) at ${files}.
  *
  * Errors:    ERR_NOT_FOUND    a file is not there;
+ *            ERR_UNAVAILABLE  it cannot be read;
  *            ERR_INVALID      not AsyncAPI 2.x, or a schema that is none; the
- *                             message names file, place and reason.
+ *                             message names file, place and reason;
+ *            ERR_TOO_LARGE    a file beyond 4 MiB, nested too deep, or with
+ *                             aliases that make it too large.
  * Ownership: the caller frees with catalog_free().
  * Thread:    any; reads files.
  */
@@ -70,6 +81,11 @@ const struct catalog_resource *catalog_at(
 const struct catalog_resource *catalog_find(
     const struct catalog *catalog, struct str name);
 
+/* The messages of a resource, in the order in which they are asked: those of
+ * the live document, of the published one, of the files. */
+const struct catalog_message *catalog_messages(const struct catalog *catalog,
+    const struct catalog_resource *resource, size_t *ret_n);
+
 /* The handlers of a resource that no document knows: "on_event". */
 const char *const *catalog_fallback_handlers(size_t *ret_n);
 
@@ -80,8 +96,7 @@ const char *const *catalog_handler_names(
 /**
  * catalog_check(catalog, resource, body, ret_violation):
  * Check a body: valid if the message of any document for its resource accepts
- * it.  Of several refusals the deepest is told, as that is the document which
- * came closest.
+ * it.  Of several refusals that of the document which came closest is told.
  *
  * Returns:   0 if it is valid, or -1 and ${ret_violation} says why not.
  * Thread:    any.
@@ -94,9 +109,13 @@ int catalog_check(const struct catalog *catalog,
  * catalog_sample(catalog, event, out, err):
  * Append a realistic body for ${event} ("issue.created") as compact JSON.  The
  * same event gives the same sample but for its ids and times, which are fresh.
+ * A resource whose documents name no actions is asked for by its name alone.
  *
+ * Returns:   0, or -1 and ${out} is as it was.
  * Errors:    ERR_NOT_FOUND    no such resource or action; the message suggests
- *                             the closest one.
+ *                             the closest one;
+ *            ERR_INVALID      a document of the user has a schema for which no
+ *                             sample could be made.
  * Thread:    any.
  */
 int catalog_sample(const struct catalog *catalog, const char *event,
