@@ -1,0 +1,115 @@
+#ifndef INGRESS_INGRESS_H_
+#define INGRESS_INGRESS_H_
+
+/*
+ * The public listener: takes deliveries in, proves them genuine, checks their
+ * shape, has them stored, and answers.  It runs on threads of its own; what
+ * happens to a delivery afterwards is none of its business.
+ *
+ * Floor: 5 (ingress).  May include base/, json/, crypto/, catalog/, net/,
+ * store/.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+struct catalog;
+struct err;
+struct ingress;
+struct routes;
+struct store;
+
+enum ingress_validation {
+	INGRESS_VALIDATION_STRICT,
+	INGRESS_VALIDATION_WARN,
+	INGRESS_VALIDATION_OFF,
+};
+
+enum ingress_dedupe {
+	INGRESS_DEDUPE_KEY,
+	INGRESS_DEDUPE_SIGNATURE,
+	INGRESS_DEDUPE_OFF,
+};
+
+/* One integration: "default" is served at /webhook, NAME at /i/NAME/webhook. */
+struct ingress_integration {
+	const char *name;
+	const char *const *secrets; /* Client secrets, the newest first. */
+	size_t nsecrets;
+};
+
+struct ingress_options {
+	const struct catalog *catalog;
+	struct store *store;
+	const struct ingress_integration *integrations;
+	size_t nintegrations;
+	struct routes *routes; /* To begin with; a reference is taken. */
+
+	const char *host; /* Name or address, without brackets. */
+	uint16_t port;    /* 0: any that is free. */
+	unsigned int threads;
+	const char *tls_cert; /* Files; NULL: plain HTTP. */
+	const char *tls_key;
+
+	size_t max_body;
+	size_t max_headers;
+	size_t max_connections;
+	uint64_t request_timeout_ms;
+
+	/* These can be changed while it runs. */
+	enum ingress_validation validation;
+	enum ingress_dedupe dedupe;
+	int keep_unhandled;
+	uint64_t max_age_ms; /* 0: no limit. */
+};
+
+/**
+ * ingress_start(options, ret_ingress, err):
+ * Listen, and serve on threads of its own.
+ *
+ * Errors:    ERR_UNAVAILABLE  the address is in use or not ours; the message
+ *                             names it;
+ *            ERR_INVALID      the certificate or its key cannot be used.
+ * Ownership: keeps the catalogue and the store, copies the rest; the caller
+ *            frees with ingress_free().
+ * Thread:    any.
+ */
+int ingress_start(const struct ingress_options *options,
+    struct ingress **ret_ingress, struct err *err) ATTR_MUSTCHECK;
+
+/* The port that it listens on. */
+uint16_t ingress_port(const struct ingress *ingress);
+
+/**
+ * ingress_set_routes(ingress, routes):
+ * Deliveries that come in from now on go by ${routes}.
+ *
+ * Ownership: takes references; the caller keeps its own.
+ * Thread:    any.
+ */
+void ingress_set_routes(struct ingress *ingress, struct routes *routes);
+
+/**
+ * ingress_change(ingress, options):
+ * Take over those options that can be changed while it runs.
+ *
+ * Thread:    any.
+ */
+void ingress_change(
+    struct ingress *ingress, const struct ingress_options *options);
+
+/**
+ * ingress_drain(ingress, deadline_ms):
+ * /readyz is 503 from now on, nothing new is accepted, and what is on its way
+ * is answered; return when it is, or after ${deadline_ms}.
+ *
+ * Thread:    any but its own; blocks.  The store must go on working.
+ */
+void ingress_drain(struct ingress *ingress, uint64_t deadline_ms);
+
+/* Stop the threads and free it.  NULL has no effect.  Thread: as above. */
+void ingress_free(struct ingress *ingress);
+
+#endif /* !INGRESS_INGRESS_H_ */
