@@ -136,17 +136,23 @@ scan_unicode(struct parser *ps, const char *p, char **out)
 static const char *
 scan_escape(struct parser *ps, const char *p, char **out)
 {
-	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-	const char *hit;
+	static const char plain[256] = {['"'] = '"',
+	    ['\\'] = '\\',
+	    ['/'] = '/',
+	    ['b'] = '\b',
+	    ['f'] = '\f',
+	    ['n'] = '\n',
+	    ['r'] = '\r',
+	    ['t'] = '\t'};
+	char c;
 
 	if (p + 1 == ps->end)
 		return fail_expected(ps, p + 1, "an escaped character");
 	if (p[1] == 'u')
 		return scan_unicode(ps, p, out);
-	hit = p[1] == '\0' ? NULL : strchr(from, p[1]);
-	if (hit == NULL)
+	if ((c = plain[(unsigned char)p[1]]) == '\0')
 		return fail_expected(ps, p + 1, "an escaped character");
-	*(*out)++ = to[hit - from];
+	*(*out)++ = c;
 	return p + 2;
 }
 
@@ -157,7 +163,7 @@ scan_beyond_ascii(struct parser *ps, const char *p)
 	size_t n;
 
 	do {
-		if ((n = str_utf8_len(p, (size_t)(ps->end - p))) == 0)
+		if ((n = jscan_utf8(p, ps->end)) == 0)
 			return fail(ps, p, ERR_INVALID, "not UTF-8");
 		p += n;
 	} while (p < ps->end && (unsigned char)*p >= 0x80);
@@ -169,36 +175,36 @@ static const char *
 scan_escaped(
     struct parser *ps, const char *begin, const char *p, struct jval *v)
 {
-	const char *run = begin;
+	const char *next;
 	char *out, *text;
 
 	/* What is unescaped is never longer than it was: one piece of memory
 	 * is enough for all strings that are still to come. */
 	if (ps->unescaped == NULL)
-		ps->unescaped =
-		    arena_alloc(&ps->doc->strings, (size_t)(ps->end - begin));
+		ps->unescaped = arena_alloc(
+		    &ps->doc->strings, (size_t)(ps->end - begin) + JSCAN_STEP);
 	out = text = ps->unescaped;
+	(void)memcpy(out, begin, (size_t)(p - begin));
+	out += p - begin;
 
-	for (;;) {
-		if (p < ps->end && (unsigned char)*p >= 0x80) {
-			if ((p = scan_beyond_ascii(ps, p)) == NULL)
-				return NULL;
-			p = jscan_plain(p, ps->end);
-			continue;
-		}
-		(void)memcpy(out, run, (size_t)(p - run));
-		out += p - run;
+	for (;; p = jscan_copy(p, ps->end, &out)) {
 		if (p == ps->end)
 			return fail_expected(ps, p, "the end of a string");
 		if (*p == '"')
 			break;
-		if (*p != '\\')
+		if (*p == '\\') {
+			if ((p = scan_escape(ps, p, &out)) == NULL)
+				return NULL;
+		} else if ((unsigned char)*p >= 0x80) {
+			if ((next = scan_beyond_ascii(ps, p)) == NULL)
+				return NULL;
+			(void)memcpy(out, p, (size_t)(next - p));
+			out += next - p;
+			p = next;
+		} else {
 			return fail(ps, p, ERR_INVALID,
 			    "a control character that is not escaped");
-		if ((p = scan_escape(ps, p, &out)) == NULL)
-			return NULL;
-		run = p;
-		p = jscan_plain(p, ps->end);
+		}
 	}
 	v->len = (uint32_t)(out - text);
 	v->v.s = text;

@@ -115,9 +115,11 @@ static inline const char *
 scan_digits(struct number *n, const char *p, const char *end)
 {
 	const char *begin = p;
+	uint64_t v = n->digits;
 
 	for (; is_digit(p, end); p++)
-		n->digits = n->digits * 10 + (unsigned int)(*p - '0');
+		v = v * 10 + (unsigned int)(*p - '0');
+	n->digits = v;
 	n->count += (size_t)(p - begin);
 	return p;
 }

@@ -16,6 +16,7 @@
 #endif
 
 #include "base/compiler.h"
+#include "base/str.h"
 
 struct jval;
 
@@ -63,15 +64,16 @@ jscan_block(const char *p)
 	return (unsigned int)_mm_movemask_epi8(hit);
 }
 
-static inline unsigned int
-jscan_first(unsigned int block)
+/* Which of the 16 bytes at ${p} is special first; one is. */
+static inline size_t
+jscan_first(const char *p)
 {
-	return (unsigned int)__builtin_ctz(block);
+	return (size_t)__builtin_ctz(jscan_block(p));
 }
 #else
 #define JSCAN_STEP 8
 
-/* Not zero if one of the 8 bytes at ${p} is special; which one, bytes say. */
+/* Not zero if one of the 8 bytes at ${p} is special. */
 static inline uint64_t
 jscan_block(const char *p)
 {
@@ -83,27 +85,74 @@ jscan_block(const char *p)
 	slash = x ^ (ones * '\\');
 	return (x | (x - ones * 0x20) | (quote - ones) | (slash - ones)) & high;
 }
+
+/* Which of the 8 bytes at ${p} is special first; one is. */
+static inline size_t
+jscan_first(const char *p)
+{
+	size_t n = 0;
+
+	while (!jscan_is_special(p[n]))
+		n++;
+	return n;
+}
 #endif
 
 /* The first special byte at or behind ${p}, or ${end}. */
 static inline const char *
 jscan_plain(const char *p, const char *end)
 {
-#ifdef __SSE2__
-	unsigned int block;
-
-	while (end - p >= JSCAN_STEP) {
-		if ((block = jscan_block(p)) != 0)
-			return p + jscan_first(block);
-		p += JSCAN_STEP;
+	for (; end - p >= JSCAN_STEP; p += JSCAN_STEP) {
+		if (jscan_block(p) != 0)
+			return p + jscan_first(p);
 	}
-#else
-	while (end - p >= JSCAN_STEP && jscan_block(p) == 0)
-		p += JSCAN_STEP;
-#endif
 	while (p < end && !jscan_is_special(*p))
 		p++;
 	return p;
+}
+
+/**
+ * jscan_copy(p, end, out):
+ * The same, and copy what is before it to *${out}, which is moved on.  There is
+ * room for JSCAN_STEP bytes more than are copied.
+ */
+static inline const char *
+jscan_copy(const char *p, const char *end, char **out)
+{
+	char *to = *out;
+	size_t n;
+
+	/* A whole step is copied at once: what is too much of it is written
+	 * over by what comes next. */
+	for (; end - p >= JSCAN_STEP; p += JSCAN_STEP, to += JSCAN_STEP) {
+		(void)memcpy(to, p, JSCAN_STEP);
+		if (jscan_block(p) != 0) {
+			n = jscan_first(p);
+			*out = to + n;
+			return p + n;
+		}
+	}
+	while (p < end && !jscan_is_special(*p))
+		*to++ = *p++;
+	*out = to;
+	return p;
+}
+
+/* Length of the character beyond ASCII at ${p}; 0 if it is not UTF-8. */
+static inline size_t
+jscan_utf8(const char *p, const char *end)
+{
+	const unsigned char c = (unsigned char)*p;
+
+	/* Most have two or three bytes, and only few of these are special. */
+	if (LIKELY(end - p >= 3)) {
+		if (c >= 0xC2 && c <= 0xDF && (p[1] & 0xC0) == 0x80)
+			return 2;
+		if (c >= 0xE1 && c <= 0xEC && (p[1] & 0xC0) == 0x80 &&
+		    (p[2] & 0xC0) == 0x80)
+			return 3;
+	}
+	return str_utf8_len(p, (size_t)(end - p));
 }
 
 /* The first byte at or behind ${p} that is not white space, or ${end}. */

@@ -240,6 +240,31 @@ Test(jwrite, any_double_reads_back)
 	jdoc_free(&doc);
 }
 
+Test(jwrite, short_reals_are_as_short_as_the_library_makes_them)
+{
+	uint64_t seed = 7;
+	char want[64];
+	double d, power;
+	int i, k, digits;
+
+	for (i = 0; i < 100000; i++) {
+		seed = seed * 6364136223846793005U + 1442695040888963407U;
+		for (power = 1, k = 0; k < (int)(seed >> 60); k++)
+			power *= 10;
+		d = (double)(seed >> 14 >> (seed >> 40) % 50) / power;
+		for (digits = 15; digits <= 17; digits++) {
+			(void)snprintf(want, sizeof(want), "%.*g", digits, d);
+			if (strtod(want, NULL) == d)
+				break;
+		}
+		if (strpbrk(want, ".e") == NULL)
+			strcat(want, ".0");
+		begin(0);
+		jwrite_real(&w, d);
+		cr_assert_str_eq(buf_text(&out), want);
+	}
+}
+
 Test(jwrite, whole_numbers)
 {
 	static const int64_t cases[] = {0, 1, -1, 9, 10, 99, 100, 12345, -12345,
