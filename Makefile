@@ -122,7 +122,7 @@ check-static check-unit check-fuzz check-lua check-e2e: check-%: deps build-test
 	@BUILD=$(BUILD) MODE=$(MODE) PYTHON=$(PYTHON) tests/run $*
 
 .PHONY: fuzz
-fuzz: deps ## make fuzz T=json SECONDS=60 (needs clang)
+fuzz: deps $(EMBED_C) ## make fuzz T=json SECONDS=60 (needs clang)
 	@mkdir -p $(BUILD)/fuzz/$(T).corpus tests/fuzz/corpus/$(T)
 	clang -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined $(my_cppflags) \
 	    -o $(BUILD)/fuzz/$(T).bin tests/fuzz/fuzz_$(T).c $(LIBSRC) $(EMBED_C) $(my_libs)
