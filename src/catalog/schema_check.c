@@ -1,8 +1,5 @@
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "base/mem.h"
 
 #include "catalog/schema.h"
 #include "catalog/schema_internal.h"
@@ -16,9 +13,6 @@
 #define STEPS_PER_MATCH 16U
 #define STEPS_PER_HARD_MATCH 100000U
 
-/* A set of up to this many values needs no allocation. */
-#define SET_SMALL 32U
-
 /* One check under way. */
 struct run {
 	uint64_t steps;       /* Left. */
@@ -29,15 +23,6 @@ struct run {
 	struct schema_fault best;
 	struct schema_fault stop; /* Given up: everything is refused. */
 	struct schema_matcher matcher;
-};
-
-/* Values that were seen, for `uniqueItems` and for counting names. */
-struct set {
-	struct set_entry {
-		uint64_t hash;
-		const struct jval *value; /* NULL: free. */
-	} small[SET_SMALL * 2], *entries;
-	size_t mask;
 };
 
 static int check(
@@ -145,218 +130,20 @@ match(struct run *run, const struct schema_node *n,
 	return m == SCHEMA_MATCH_YES;
 }
 
-/* ---- names --------------------------------------------------------------- */
-
-/* Of names as they come: the two ends and the length tell most of them apart.
- */
-static inline uint32_t
-hash_name(struct str s)
-{
-	uint64_t a = 0, b = 0;
-	uint32_t a4, b4;
-
-	if (s.len >= 8) {
-		memcpy(&a, s.data, 8);
-		memcpy(&b, s.data + s.len - 8, 8);
-	} else if (s.len >= 4) {
-		memcpy(&a4, s.data, 4);
-		memcpy(&b4, s.data + s.len - 4, 4);
-		a = a4;
-		b = b4;
-	} else if (s.len > 0) {
-		a = (unsigned char)s.data[0];
-		b = (unsigned char)s.data[s.len / 2] |
-		    (uint64_t)(unsigned char)s.data[s.len - 1] << 8;
-	}
-	a = (a ^ s.len) * 0x9E3779B97F4A7C15U;
-	b = (b + s.len) * 0xC2B2AE3D27D4EB4FU;
-	a ^= b ^ (a >> 32) ^ (b >> 29);
-	return (uint32_t)((a * 0xBF58476D1CE4E5B9U) >> 32);
-}
-
-void
-schema_keys_build(struct schema_keys *keys, struct arena *arena)
-{
-	uint32_t hash, i;
-	size_t slots = 4, place;
-
-	/* Sparse, so that an unknown name meets an empty slot at once. */
-	while (slots < keys->n * 4)
-		slots *= 2;
-	keys->slots = arena_zalloc(arena, slots * sizeof(*keys->slots));
-	keys->mask = (uint32_t)(slots - 1);
-	for (place = 0; place < keys->n; place++) {
-		/* Of two that are the same the last one counts. */
-		hash = hash_name(keys->names[place]);
-		for (i = hash & keys->mask;
-		     keys->slots[i].place != 0 &&
-		     !str_eq(keys->names[keys->slots[i].place - 1],
-			 keys->names[place]);
-		     i = (i + 1) & keys->mask)
-			;
-		keys->slots[i].hash = hash;
-		keys->slots[i].place = (uint32_t)place + 1;
-	}
-}
-
-size_t
-schema_keys_find(const struct schema_keys *keys, struct str name)
-{
-	const struct schema_slot *slot;
-	const struct str *known;
-	uint32_t hash, i;
-
-	if (keys->n == 0)
-		return SIZE_MAX;
-	hash = hash_name(name);
-	for (i = hash & keys->mask;; i = (i + 1) & keys->mask) {
-		slot = &keys->slots[i];
-		if (slot->place == 0)
-			return SIZE_MAX;
-		if (slot->hash != hash)
-			continue;
-		known = &keys->names[slot->place - 1];
-		if (known->len == name.len &&
-		    memcmp(known->data, name.data, name.len) == 0)
-			return slot->place - 1;
-	}
-}
-
-/* ---- sets of values ------------------------------------------------------ */
-
-static uint64_t
-mix(uint64_t h)
-{
-	h ^= h >> 32;
-	h *= 0x9E3779B97F4A7C15U;
-	h ^= h >> 29;
-	return h * 0xBF58476D1CE4E5B9U;
-}
-
-/*
- * Whether the member ${key} is not the last of its name, and so does not count;
- * ${left} members are behind it.
- */
-static int
-is_overridden(struct run *run, const struct jval *key, size_t left)
-{
-	const struct jval *e = key;
-	size_t i;
-
-	for (i = 0; i < left; i++) {
-		e = jval_next(e + 1);
-		if (i % 16 == 0 && !spend(run, 1, NULL, key))
-			return 0;
-		if (e->len == key->len &&
-		    memcmp(e->v.s, key->v.s, key->len) == 0)
-			return 1;
-	}
-	return 0;
-}
-
-/* Equal values have equal hashes, whatever the order of members. */
-static uint64_t
-hash_value(struct run *run, const struct jval *v)
-{
-	const struct jval *e;
-	uint64_t h;
-	double d;
-	size_t i;
-
-	switch (jval_kind(v)) {
-	case JDOC_INT:
-	case JDOC_UINT:
-		return mix(v->v.u + 11);
-	case JDOC_REAL:
-		d = v->v.d;
-		if (is_whole(d) && d >= -0x1p63 && d < 0x1p63)
-			return mix((uint64_t)(int64_t)d + 11);
-		if (is_whole(d) && d > 0 && d < 0x1p64)
-			return mix((uint64_t)d + 11);
-		return mix(v->v.u + 13);
-	case JDOC_STRING:
-		return mix(str_hash(jval_str(v)) + 17);
-	case JDOC_ARRAY:
-		h = 19;
-		for (e = v + 1, i = 0; i < v->len; i++, e = jval_next(e))
-			h = mix(h + hash_value(run, e));
-		return h;
-	case JDOC_OBJECT:
-		h = 23;
-		for (e = v + 1, i = 0; i < v->len; i++, e = jval_next(e + 1)) {
-			if (is_overridden(run, e, v->len - i - 1))
-				continue;
-			h += mix(
-			    hash_value(run, e) + mix(hash_value(run, e + 1)));
-		}
-		return mix(h);
-	case JDOC_NULL:
-	case JDOC_FALSE:
-	case JDOC_TRUE:
-		break;
-	}
-	return mix(jval_kind(v) + 1);
-}
-
-static void
-set_init(struct set *set, size_t n)
-{
-	size_t slots = SET_SMALL * 2;
-
-	set->entries = set->small;
-	if (n > SET_SMALL) {
-		while (slots < 2 * n)
-			slots *= 2;
-		set->entries = mem_array(slots, sizeof(*set->entries));
-	} else {
-		memset(set->small, 0, sizeof(set->small));
-	}
-	set->mask = slots - 1;
-}
-
-static void
-set_clear(struct set *set)
-{
-	if (set->entries != set->small)
-		free(set->entries);
-}
-
-/* Add ${v}; returns the equal one that is there already, or NULL. */
-static const struct jval *
-set_add(struct run *run, struct set *set, const struct jval *v)
-{
-	uint64_t hash = hash_value(run, v);
-	size_t i;
-
-	for (i = hash & set->mask; set->entries[i].value != NULL;
-	     i = (i + 1) & set->mask) {
-		if (!spend(run, 1, NULL, v))
-			return NULL;
-		if (set->entries[i].hash != hash)
-			continue;
-		if (!spend(run, (uint64_t)(jval_next(v) - v), NULL, v))
-			return NULL;
-		if (jdoc_equal(set->entries[i].value, v))
-			return set->entries[i].value;
-	}
-	set->entries[i] = (struct set_entry){hash, v};
-	return NULL;
-}
-
 /* The members of an object, each name once.  Not inlined, as the set would make
  * the frame large of a function that calls itself. */
 static __attribute__((noinline)) uint64_t
 count_names(struct run *run, const struct jval *v)
 {
 	const struct jval *e;
-	struct set set;
+	struct schema_set set;
 	uint64_t n = 0;
 	size_t i;
 
-	set_init(&set, v->len);
+	schema_set_init(&set, v->len);
 	for (e = v + 1, i = 0; i < v->len; i++, e = jval_next(e + 1))
-		n += set_add(run, &set, e) == NULL;
-	set_clear(&set);
+		n += schema_set_add(&set, e, &run->steps) == NULL;
+	schema_set_clear(&set);
 	return n;
 }
 
@@ -482,16 +269,18 @@ check_unique(struct run *run, const struct schema_node *n, const struct jval *v)
 {
 	const struct jval *e, *same = NULL, *first;
 	struct schema_fault fault;
-	struct set set;
+	struct schema_set set;
 	size_t i;
 
-	set_init(&set, v->len);
+	schema_set_init(&set, v->len);
 	for (e = v + 1, i = 0; i < v->len; i++, e = jval_next(e)) {
-		same = set_add(run, &set, e);
+		same = schema_set_add(&set, e, &run->steps);
 		if (same != NULL)
 			break;
 	}
-	set_clear(&set);
+	schema_set_clear(&set);
+	if (run->steps == 0)
+		return stop(run, SCHEMA_FAULT_TOO_COMPLEX, n, v, STR(""));
 	if (same == NULL)
 		return 1;
 	fault = (struct schema_fault){.kind = SCHEMA_FAULT_UNIQUE,
@@ -555,8 +344,14 @@ check_member(struct run *run, const struct schema_node *n,
 	run->depth++;
 	ok = check(run, n, key + 1);
 	run->depth--;
-	if (ok || run->steps == 0 || !is_overridden(run, key, left))
+	if (ok || run->steps == 0)
 		return ok;
+	if (!schema_is_overridden(key, left, &run->steps)) {
+		if (run->steps == 0)
+			(void)stop(
+			    run, SCHEMA_FAULT_TOO_COMPLEX, n, key, STR(""));
+		return 0;
+	}
 	run->best = best;
 	run->nfaults = nfaults;
 	return 1;
@@ -655,6 +450,8 @@ check_size(struct run *run, const struct schema_node *n, const struct jval *v)
 	if (v->len > r->max_properties ||
 	    (v->len >= r->min_properties && r->min_properties > 1))
 		fault.number = count_names(run, v);
+	if (run->steps == 0)
+		return stop(run, SCHEMA_FAULT_TOO_COMPLEX, n, v, STR(""));
 	if (fault.number > r->max_properties) {
 		fault.kind = SCHEMA_FAULT_MAX_PROPERTIES;
 		if (!tell(run, &fault))

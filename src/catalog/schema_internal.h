@@ -230,13 +230,43 @@ struct schema_fault {
 	uint64_t other;
 };
 
-/* ---- schema_keys (schema_check.c) ---------------------------------------- */
+/* ---- schema_keys.c ------------------------------------------------------- */
 
 /* Build the look-up of keys->names; its memory is the arena's. */
 void schema_keys_build(struct schema_keys *keys, struct arena *arena);
 
 /* The place of ${name}, or SIZE_MAX. */
 size_t schema_keys_find(const struct schema_keys *keys, struct str name);
+
+/* ---- schema_set.c -------------------------------------------------------- */
+
+/* Values that were seen, for `uniqueItems` and for counting names.  Up to half
+ * of `small` needs no allocation. */
+struct schema_set {
+	struct schema_set_entry {
+		uint64_t hash;
+		const struct jval *value; /* NULL: free. */
+	} small[64], *entries;
+	size_t mask;
+};
+
+/* Make room for ${n} values; clear with schema_set_clear(). */
+void schema_set_init(struct schema_set *set, size_t n);
+void schema_set_clear(struct schema_set *set);
+
+/**
+ * schema_set_add(set, v, steps):
+ * Add ${v}.  The work is taken from *${steps}; at 0 nothing more is done.
+ *
+ * Returns:   the value there that is equal to it, or NULL if it was added.
+ * Ownership: keeps ${v}.
+ */
+const struct jval *schema_set_add(
+    struct schema_set *set, const struct jval *v, uint64_t *steps);
+
+/* Whether the member ${key} is not the last of its name, and so does not count;
+ * ${left} members are behind it.  The work is taken from *${steps}. */
+int schema_is_overridden(const struct jval *key, size_t left, uint64_t *steps);
 
 /* ---- schema_pattern.c ---------------------------------------------------- */
 
@@ -331,6 +361,48 @@ struct schema_node *schema_index_node(struct schema_index *index,
  */
 int schema_index_fail(const struct schema_index *index, const struct jval *at,
     struct err *err, const char *fmt, ...) ATTR_PRINTF(4, 5);
+
+/* ---- schema_compile.c, schema_keyword.c ---------------------------------- */
+
+/* A schema whose node is there, but not filled in before its turn comes: so
+ * that a schema may contain itself. */
+struct schema_todo {
+	const struct jval *at;
+	struct schema_node *node;
+};
+
+struct schema_compiler {
+	struct schema *schema;
+	struct arena *arena; /* The schema's. */
+	struct schema_index *index;
+	struct schema_todo
+	    *todo; /* All nodes; those before `done` are filled in. */
+	size_t ntodo, todo_cap, done;
+	struct err *err; /* The caller's. */
+};
+
+/* The node that is being filled in; the parts are made when needed. */
+struct schema_draft {
+	const struct jval *at;
+	struct schema_node *node;
+	struct schema_number *number;
+	struct schema_string *string;
+	struct schema_array *array;
+	struct schema_object *object;
+	struct schema_logic *logic;
+};
+
+/* Refuse the schema, since ${at} is not ${what}.  Return -1. */
+int schema_compiler_refuse(
+    struct schema_compiler *c, const struct jval *at, const char *what);
+
+/* The node of the schema ${at}, which is filled in later. */
+int schema_compiler_node(struct schema_compiler *c, const struct jval *at,
+    const struct schema_node **ret_node) ATTR_MUSTCHECK;
+
+/* Fill in what the keywords of d->at say. */
+int schema_keywords_compile(
+    struct schema_compiler *c, struct schema_draft *d) ATTR_MUSTCHECK;
 
 /* ---- schema_explain.c ---------------------------------------------------- */
 
