@@ -13,6 +13,9 @@
 #include "cli/cmd.h"
 
 const struct cmd_entry *const cmd_table[] = {
+    &cmd_send,
+    &cmd_validate,
+    &cmd_channels,
     &cmd_help,
     &cmd_manual,
     NULL,
@@ -72,6 +75,36 @@ cmd_misuse(const struct cmd_call *call, const char *fmt, ...)
 	(void)fprintf(stderr, "usage: moonpost %s %s\n", call->entry->name,
 	    call->entry->usage);
 	return CMD_USAGE;
+}
+
+int
+cmd_open_catalog(const struct config *config, struct catalog **ret_catalog)
+{
+	struct err err = ERR_INIT;
+
+	if (catalog_open((const char *const *)config->schemas.items,
+		config->schemas.n, ret_catalog, &err) == 0)
+		return CMD_GOOD;
+	return cmd_fail(
+	    err.code == ERR_NOT_FOUND ? CMD_UNREACHABLE : CMD_USAGE, &err);
+}
+
+int
+cmd_unknown_resource(const struct catalog *catalog, const char *name)
+{
+	size_t n = catalog_count(catalog), i;
+	const char **names = mem_array(n, sizeof(*names)), *meant;
+	struct err err = ERR_INIT;
+
+	for (i = 0; i < n; i++)
+		names[i] = catalog_at(catalog, i)->name;
+	meant = str_closest(name, names, n);
+	(void)err_set(&err, ERR_INVALID,
+	    "unknown resource '%.60s'%s%s%s ('moonpost channels' lists them)",
+	    name, meant == NULL ? "" : "; did you mean '",
+	    meant == NULL ? "" : meant, meant == NULL ? "" : "'?");
+	free(names);
+	return cmd_fail(CMD_USAGE, &err);
 }
 
 int

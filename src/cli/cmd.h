@@ -52,7 +52,9 @@ struct cmd_call {
 /* In the order of the help page, NULL at the end. */
 extern const struct cmd_entry *const cmd_table[];
 
-extern const struct cmd_entry cmd_help, cmd_manual;
+/* Each is at the end of its file. */
+extern const struct cmd_entry cmd_channels, cmd_help, cmd_manual, cmd_send,
+    cmd_validate;
 
 /* What `help` prints about ${entry}; about itself, the list of commands. */
 void cmd_help_show(const struct cmd_entry *entry);

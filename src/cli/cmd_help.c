@@ -27,13 +27,15 @@ show_commands(FILE *out)
 	cmd_styled(out, colour, CMD_BOLD, "commands");
 	(void)fputc('\n', out);
 	for (i = 0; cmd_table[i] != NULL; i++) {
+		if (cmd_table[i]->help == NULL)
+			continue;
 		(void)fprintf(
 		    out, "  %-*s", COMMAND_COLUMN - 2, cmd_table[i]->name);
 		cmd_wrap(
 		    out, cmd_table[i]->help, COMMAND_COLUMN, COMMAND_COLUMN);
 	}
-	(void)fputs("\n'moonpost help COMMAND' tells more about one, 'moonpost "
-		    "--version' which this is.\n",
+	(void)fputs("\n'moonpost help COMMAND' tells all about one; 'moonpost "
+		    "--version' which this is\n",
 	    out);
 }
 
