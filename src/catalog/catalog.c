@@ -378,20 +378,38 @@ catalog_handler_names(const struct catalog *c, size_t *ret_n)
 
 /* ---- checking ----------------------------------------------------------- */
 
+/*
+ * Whether ${a} comes closer to acceptance than ${b}.  A body in the shape of
+ * one document has many faults in the eyes of another, and their depth says
+ * nothing, so the document with the fewest is the one that was meant.
+ */
+static int
+is_closer(const struct schema_violation *a, const struct schema_violation *b)
+{
+	return a->faults != b->faults ? a->faults < b->faults
+				      : a->depth > b->depth;
+}
+
 int
 catalog_check(const struct catalog *c, const struct catalog_resource *resource,
     const struct jdoc *body, struct catalog_violation *ret_violation)
 {
 	const struct entry *entry = &c->entries[resource->index];
+	const struct schema *schema;
 	struct schema_violation found[2];
 	size_t i, now = 0, best = 0;
 
 	for (i = 0; i < entry->nmessages; i++) {
-		if (entry->messages[i].message->schema == NULL ||
-		    schema_check(entry->messages[i].message->schema,
-			jdoc_root(body), &found[now]) == 0)
+		schema = entry->messages[i].message->schema;
+		if (schema == NULL ||
+		    schema_check(schema, jdoc_root(body), NULL) == 0)
 			return 0;
-		if (i == 0 || found[now].depth > found[best].depth) {
+	}
+	/* Refused by all of them, which is rare: now ask why. */
+	for (i = 0; i < entry->nmessages; i++) {
+		(void)!schema_check(entry->messages[i].message->schema,
+		    jdoc_root(body), &found[now]);
+		if (i == 0 || is_closer(&found[now], &found[best])) {
 			best = now;
 			now = 1 - now;
 		}

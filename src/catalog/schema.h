@@ -21,9 +21,10 @@ struct schema;
 
 /* Where and why a document was refused. */
 struct schema_violation {
-	char pointer[512];  /* JSON Pointer of the deepest refusal. */
-	char message[512];  /* "must be string, is integer" and the like. */
-	unsigned int depth; /* Parts of the pointer. */
+	char pointer[512];   /* JSON Pointer of the deepest refusal. */
+	char message[512];   /* "must be string, is integer" and the like. */
+	unsigned int depth;  /* Parts of the pointer. */
+	unsigned int faults; /* How many there are; UINT_MAX: it gave up. */
 };
 
 /**

@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -708,7 +709,10 @@ schema_check(const struct schema *schema, const struct jval *value,
 		    run.best.kind != SCHEMA_FAULT_NONE ? run.best : run.stop;
 	}
 	schema_matcher_free(&run.matcher);
-	if (!ok && ret_violation != NULL)
+	if (!ok && ret_violation != NULL) {
 		schema_explain(&fault, value, ret_violation);
+		ret_violation->faults =
+		    run.stop.kind == SCHEMA_FAULT_NONE ? run.nfaults : UINT_MAX;
+	}
 	return ok ? 0 : -1;
 }

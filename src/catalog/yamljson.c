@@ -256,8 +256,10 @@ read_all(struct reader *r, const char *text, size_t len)
 	yaml_event_t ev;
 	int done = 0, bad, rc = -1;
 
-	if (!yaml_parser_initialize(&parser))
-		return err_set(r->err, ERR_INTERNAL, "libyaml does not start");
+	if (!yaml_parser_initialize(&parser)) {
+		(void)err_set(r->err, ERR_INTERNAL, "libyaml does not start");
+		return -1;
+	}
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
 	while (!done) {
 		if (!yaml_parser_parse(&parser, &ev)) {
