@@ -41,8 +41,13 @@ struct store_options {
 	uint64_t retain_done_ms;   /* Age at which done, dropped and unhandled
 				    * deliveries go; 0 = never. */
 	uint64_t retain_dead_ms;   /* The same for dead and invalid ones. */
-	uint64_t max_bytes;        /* Cap on all of it; 0 = none. */
+	uint64_t max_bytes;        /* Cap on all of it, and never more than
+				    * 80 % of what the disk has free at start;
+				    * 0 = none. */
 	size_t queue_max;          /* Operations that may wait; 0 = 4096. */
+	int strict_order;          /* A retrying job keeps its ordering key. */
+	uint64_t segment_bytes;    /* Length of a segment file; 0 = 64 MiB. */
+	uint64_t read_limit_ms;    /* Of a list or get; 0 = 2 s. */
 };
 
 /* Told on its own thread that jobs of a script became due. */
@@ -77,7 +82,8 @@ struct store_op {
 
 	int rc;           /* 0, or -1 and err says why. */
 	struct err err;   /* ERR_UNAVAILABLE: the disk is full or refuses;
-			   * ERR_NOT_FOUND: no such delivery or job;
+			   * ERR_NOT_FOUND: no such delivery, or the job is
+			   * not running;
 			   * ERR_INVALID: the arguments; ERR_INTERNAL. */
 	struct mail mail; /* The store's, while it has the operation. */
 };
@@ -140,7 +146,7 @@ struct store_job {
 	unsigned int attempt;     /* Of the run to come, from 1. */
 	struct store_step *steps; /* What earlier attempts have recorded. */
 	size_t nsteps;
-	void *memory; /* The store's: everything above points into it. */
+	void *memory; /* The store's: some of the above points into it. */
 };
 
 /*
@@ -178,7 +184,8 @@ struct store_run {
 /*
  * STORE_OP_FINISH: a claimed job has run, or goes back.  ${state} is DONE,
  * DROPPED, DEAD, RETRYING (due at ${next_unix_ms}), or PENDING: put back as if
- * it had never been claimed, uncharged, without a run.
+ * it had never been claimed, uncharged, without a run.  After ERR_UNAVAILABLE
+ * the job is claimed as before: finish it again later.
  */
 struct store_finish {
 	struct store_op op;
@@ -189,7 +196,8 @@ struct store_finish {
 	const struct store_run *run; /* Borrowed; NULL with PENDING. */
 };
 
-/* STORE_OP_STEP: record the result of a step of a running job. */
+/* STORE_OP_STEP: record the result of a step of a running job.  ERR_TOO_LARGE:
+ * the result is more than STORE_VALUE_MAX. */
 struct store_step_put {
 	struct store_op op;
 
@@ -197,6 +205,12 @@ struct store_step_put {
 	struct str name;
 	struct str result_json;
 };
+
+/* Bytes of a step's result or a kv value, of a key, of all kv of an
+ * integration. */
+#define STORE_VALUE_MAX 65536
+#define STORE_KEY_MAX 1024
+#define STORE_KV_MAX (64U << 20)
 
 enum store_kv_kind {
 	STORE_KV_GET,
@@ -207,7 +221,11 @@ enum store_kv_kind {
 	STORE_KV_LIST, /* key is the prefix. */
 };
 
-/* STORE_OP_KV: the durable table that scripts of an integration share. */
+/*
+ * STORE_OP_KV: the durable table that scripts of an integration share.
+ * ERR_TOO_LARGE: beyond one of the limits above; ERR_INVALID: INCR of what is
+ * no integer, or beyond 64 bits, or an empty key.
+ */
 struct store_kv {
 	struct store_op op;
 
@@ -233,7 +251,8 @@ struct store_counts {
 
 	uint64_t ret_jobs[STORE_UNHANDLED + 1]; /* By state. */
 	uint64_t ret_deliveries;
-	uint64_t ret_bytes; /* On disk. */
+	uint64_t ret_bytes;     /* On disk. */
+	uint64_t ret_max_bytes; /* The cap that holds; 0 = none. */
 };
 
 /*
@@ -273,7 +292,9 @@ struct store_get {
  * STORE_OP_REPLAY: make jobs run again from attempt 1: those of one delivery
  * (${id}), or of all that a filter names.  Without ${scripts} the failed ones
  * (dead, retrying, dropped), with ${all} every one.  A delivery that has no
- * jobs (invalid, unhandled) gets ${jobs}.
+ * jobs (invalid, unhandled) gets ${jobs}; those are replayed one by one, by
+ * ${id}.  Steps that a failed job has recorded are kept, those of a done one
+ * are forgotten.
  */
 struct store_replay {
 	struct store_op op;
@@ -290,6 +311,10 @@ struct store_replay {
 	size_t njobs;
 
 	uint64_t ret_count; /* Jobs that will run. */
+	char *ret_json;     /* By ${id}: an array of their scripts' names.  The
+			     * caller frees with free(). */
+	size_t ret_jsonlen;
+	uint64_t at; /* The store's. */
 };
 
 /* STORE_OP_DISCARD: drop every job of a script that waits. */
@@ -300,6 +325,7 @@ struct store_discard {
 	const char *script;
 
 	uint64_t ret_count;
+	uint64_t at; /* The store's. */
 };
 
 /* ---- functions
@@ -363,6 +389,14 @@ void store_watch(struct store *store, struct mailbox *mailbox,
  * Thread:    any.
  */
 int store_usable(struct store *store);
+
+/**
+ * store_fill_percent(store):
+ * How full the store is, in percent of its cap: to warn at 50 and at 80.
+ *
+ * Thread:    any.
+ */
+unsigned int store_fill_percent(struct store *store);
 
 /* Free what a claim has returned.  Jobs that were taken out are NULL there. */
 void store_claim_clear(struct store_claim *claim);

@@ -1,0 +1,525 @@
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#include "store/checksum.h"
+#include "store/segment.h"
+
+#define MAGIC 0x3147504DU /* "MPG1" */
+#define BATCH 256         /* Records that wait for one writev(). */
+#define PARTS 4           /* Of a record: header, headers, warnings, body. */
+#define READER_FILES 8    /* That a reader keeps open. */
+#define PATH_SIZE 32      /* Of a file's name inside the folder. */
+
+/* The layout on disk; numbers are little-endian, as on every machine served. */
+struct header {
+	uint32_t magic;
+	uint32_t crc; /* Of what is behind this field. */
+	uint64_t id;
+	uint32_t headers_len;
+	uint32_t warnings_len;
+	uint32_t body_len;
+	uint32_t zero;
+};
+_Static_assert(sizeof(struct header) == SEGMENT_HEADER, "layout on disk");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "layout on disk");
+
+struct segment {
+	char *dir;
+	int dirfd;
+	uint64_t max_bytes;
+	uint64_t last; /* The highest number that was ever used. */
+
+	int fd;         /* Of the current file; -1: none. */
+	uint64_t file;  /* Its number; 0: none. */
+	uint64_t used;  /* Bytes of it that count. */
+	uint64_t begun; /* The same when the batch began. */
+	uint64_t written;
+	int dirty; /* Written since the last sync. */
+
+	struct header headers[BATCH];
+	struct iovec parts[BATCH * PARTS];
+	size_t nheaders;
+	size_t nparts;
+};
+
+struct segment_reader {
+	int dirfd;
+	struct {
+		uint64_t file; /* 0: free. */
+		int fd;
+	} files[READER_FILES];
+	size_t next; /* The one to close next. */
+};
+
+static void
+file_name(uint64_t file, char name[static PATH_SIZE])
+{
+	(void)snprintf(name, PATH_SIZE, "%08llx.seg", (unsigned long long)file);
+}
+
+/* The number in a file's name, or 0. */
+static uint64_t
+file_number(const char *name)
+{
+	char again[PATH_SIZE];
+	uint64_t file;
+	char *end;
+
+	file = strtoull(name, &end, 16);
+	if (end == name || strcmp(end, ".seg") != 0)
+		return 0;
+	file_name(file, again);
+	return strcmp(again, name) == 0 ? file : 0;
+}
+
+static int
+refused(const struct segment *seg, const char *what, struct err *err)
+{
+	return err_set(err, ERR_UNAVAILABLE, "cannot %s %s/%08llx.seg: %s",
+	    what, seg->dir, (unsigned long long)seg->file, strerror(errno));
+}
+
+static void
+close_current(struct segment *seg)
+{
+	if (seg->fd != -1)
+		(void)close(seg->fd);
+	seg->fd = -1;
+	seg->file = seg->used = seg->begun = seg->written = 0;
+	seg->dirty = 0;
+}
+
+/* Go through the files in the folder. */
+static void
+each_file(struct segment *seg, void (*found)(void *cookie, uint64_t file),
+    void *cookie)
+{
+	struct dirent *entry;
+	uint64_t file;
+	DIR *dir;
+
+	dir = opendir(seg->dir);
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		file = file_number(entry->d_name);
+		if (file != 0)
+			found(cookie, file);
+	}
+	(void)closedir(dir);
+}
+
+static void
+note_last(void *cookie, uint64_t file)
+{
+	struct segment *seg = cookie;
+
+	if (file > seg->last)
+		seg->last = file;
+}
+
+int
+segment_open(const char *dir, uint64_t max_bytes, uint64_t file, uint64_t used,
+    struct segment **ret_segment, struct err *err)
+{
+	struct segment *seg = mem_zalloc(sizeof(*seg));
+	char name[PATH_SIZE];
+	struct stat st;
+	int rc = -1;
+
+	seg->dir = mem_strdup(dir);
+	seg->dirfd = seg->fd = -1;
+	seg->max_bytes = max_bytes;
+	if (file_make_dir(dir, 0700, err) == -1)
+		goto out;
+	seg->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (seg->dirfd == -1) {
+		(void)err_set(err, ERR_UNAVAILABLE, "cannot open %s: %s", dir,
+		    strerror(errno));
+		goto out;
+	}
+	seg->last = file;
+	each_file(seg, note_last, seg);
+
+	/* Go on in the last file, if it has what the rows say. */
+	if (file != 0 && used < max_bytes) {
+		file_name(file, name);
+		seg->fd =
+		    openat(seg->dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		if (seg->fd != -1 && fstat(seg->fd, &st) == 0 &&
+		    (uint64_t)st.st_size >= used &&
+		    ftruncate(seg->fd, (off_t)used) == 0) {
+			seg->file = file;
+			seg->used = seg->begun = seg->written = used;
+		} else {
+			close_current(seg);
+		}
+	}
+	*ret_segment = seg;
+	seg = NULL;
+	rc = 0;
+out:
+	segment_close(seg);
+	return rc;
+}
+
+void
+segment_close(struct segment *seg)
+{
+	if (seg == NULL)
+		return;
+	close_current(seg);
+	if (seg->dirfd != -1)
+		(void)close(seg->dirfd);
+	free(seg->dir);
+	free(seg);
+}
+
+int
+segment_flush(struct segment *seg, struct err *err)
+{
+	struct iovec *part = seg->parts;
+	size_t left = seg->nparts;
+	ssize_t n;
+
+	while (left > 0) {
+		n = pwritev(seg->fd, part,
+		    (int)(left > IOV_MAX ? IOV_MAX : left),
+		    (off_t)seg->written);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return refused(seg, "write to", err);
+		seg->dirty = 1;
+		seg->written += (uint64_t)n;
+		while (left > 0 && (size_t)n >= part->iov_len) {
+			n -= (ssize_t)part->iov_len;
+			part++;
+			left--;
+		}
+		if (left > 0) {
+			part->iov_base = (char *)part->iov_base + n;
+			part->iov_len -= (size_t)n;
+		}
+	}
+	seg->nheaders = seg->nparts = 0;
+	return 0;
+}
+
+int
+segment_sync(struct segment *seg, struct err *err)
+{
+	if (segment_flush(seg, err) == -1)
+		return -1;
+	if (seg->dirty && fdatasync(seg->fd) == -1) {
+		(void)refused(seg, "sync", err);
+		segment_roll(seg);
+		return -1;
+	}
+	seg->dirty = 0;
+	seg->begun = seg->used;
+	return 0;
+}
+
+void
+segment_drop(struct segment *seg)
+{
+	seg->nheaders = seg->nparts = 0;
+	if (seg->fd == -1)
+		return;
+	/* What was written of it may be all that fills the disk. */
+	if (seg->written > seg->begun &&
+	    ftruncate(seg->fd, (off_t)seg->begun) == -1) {
+		segment_roll(seg);
+		return;
+	}
+	seg->used = seg->written = seg->begun;
+}
+
+void
+segment_roll(struct segment *seg)
+{
+	seg->nheaders = seg->nparts = 0;
+	close_current(seg);
+}
+
+/* Begin the next file. */
+static int
+start_file(struct segment *seg, struct err *err)
+{
+	char name[PATH_SIZE];
+
+	seg->file = seg->last + 1;
+	file_name(seg->file, name);
+	seg->fd = openat(seg->dirfd, name,
+	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (seg->fd == -1 || fsync(seg->dirfd) == -1) {
+		(void)refused(seg, "create", err);
+		if (seg->fd != -1)
+			(void)unlinkat(seg->dirfd, name, 0);
+		close_current(seg);
+		return -1;
+	}
+	seg->last = seg->file;
+	return 0;
+}
+
+static void
+add_part(struct segment *seg, struct header *h, struct str s)
+{
+	if (s.len == 0)
+		return;
+	/* writev() does not write to it. */
+	seg->parts[seg->nparts].iov_base = (void *)(uintptr_t)s.data;
+	seg->parts[seg->nparts++].iov_len = s.len;
+	h->crc = checksum_crc32c(h->crc, s.data, s.len);
+}
+
+int
+segment_put(struct segment *seg, uint64_t id, struct str headers,
+    struct str warnings, struct str body, struct segment_ref *ret_ref,
+    struct err *err)
+{
+	struct header *h;
+
+	if (seg->fd != -1 && seg->used >= seg->max_bytes) {
+		if (segment_sync(seg, err) == -1)
+			return -1;
+		segment_roll(seg);
+	}
+	if (seg->fd == -1 && start_file(seg, err) == -1)
+		return -1;
+	if (seg->nheaders == BATCH && segment_flush(seg, err) == -1)
+		return -1;
+	h = &seg->headers[seg->nheaders++];
+	h->magic = MAGIC;
+	h->id = id;
+	h->headers_len = (uint32_t)headers.len;
+	h->warnings_len = (uint32_t)warnings.len;
+	h->body_len = (uint32_t)body.len;
+	h->zero = 0;
+	h->crc = checksum_crc32c(0, &h->id, sizeof(*h) - 8);
+	seg->parts[seg->nparts].iov_base = h;
+	seg->parts[seg->nparts++].iov_len = sizeof(*h);
+	add_part(seg, h, headers);
+	add_part(seg, h, warnings);
+	add_part(seg, h, body);
+
+	ret_ref->file = seg->file;
+	ret_ref->offset = seg->used;
+	ret_ref->len = sizeof(*h) + headers.len + warnings.len + body.len;
+	seg->used += ret_ref->len;
+	return 0;
+}
+
+uint64_t
+segment_current(const struct segment *seg, uint64_t *ret_used)
+{
+	*ret_used = seg->used;
+	return seg->file;
+}
+
+int
+segment_probe(struct segment *seg, struct err *err)
+{
+	static const char block[4096];
+	ssize_t n;
+
+	if (seg->fd == -1 && start_file(seg, err) == -1)
+		return -1;
+	n = pwrite(seg->fd, block, sizeof(block), (off_t)seg->used);
+	if (n != (ssize_t)sizeof(block)) {
+		errno = n == -1 ? errno : ENOSPC;
+		(void)refused(seg, "write to", err);
+		segment_drop(seg);
+		return -1;
+	}
+	if (fdatasync(seg->fd) == -1) {
+		(void)refused(seg, "sync", err);
+		segment_roll(seg);
+		return -1;
+	}
+	seg->written = seg->used + sizeof(block);
+	segment_drop(seg);
+	return 0;
+}
+
+void
+segment_delete(struct segment *seg, uint64_t file)
+{
+	char name[PATH_SIZE];
+
+	file_name(file, name);
+	(void)unlinkat(seg->dirfd, name, 0);
+}
+
+struct unknown {
+	struct segment *seg;
+	int (*known)(void *cookie, uint64_t file);
+	void *cookie;
+};
+
+static void
+delete_if_unknown(void *cookie, uint64_t file)
+{
+	struct unknown *u = cookie;
+
+	if (file != u->seg->file && !u->known(u->cookie, file))
+		segment_delete(u->seg, file);
+}
+
+void
+segment_delete_unknown(struct segment *seg,
+    int (*known)(void *cookie, uint64_t file), void *cookie)
+{
+	struct unknown u = {seg, known, cookie};
+
+	each_file(seg, delete_if_unknown, &u);
+}
+
+struct segment_reader *
+segment_reader_create(const char *dir)
+{
+	struct segment_reader *reader = mem_zalloc(sizeof(*reader));
+
+	reader->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return reader;
+}
+
+void
+segment_reader_free(struct segment_reader *reader)
+{
+	size_t i;
+
+	if (reader == NULL)
+		return;
+	for (i = 0; i < READER_FILES; i++) {
+		if (reader->files[i].file != 0)
+			(void)close(reader->files[i].fd);
+	}
+	if (reader->dirfd != -1)
+		(void)close(reader->dirfd);
+	free(reader);
+}
+
+/* The descriptor of a file, or -1. */
+static int
+reader_fd(struct segment_reader *reader, uint64_t file)
+{
+	char name[PATH_SIZE];
+	size_t i;
+	int fd;
+
+	for (i = 0; i < READER_FILES; i++) {
+		if (reader->files[i].file == file)
+			return reader->files[i].fd;
+	}
+	file_name(file, name);
+	fd = openat(reader->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1)
+		return -1;
+	i = reader->next++ % READER_FILES;
+	if (reader->files[i].file != 0)
+		(void)close(reader->files[i].fd);
+	reader->files[i].file = file;
+	reader->files[i].fd = fd;
+	return fd;
+}
+
+int
+segment_parse(char *data, size_t len, uint64_t id,
+    struct segment_record *ret_record, struct err *err)
+{
+	struct header h;
+	char *at;
+
+	if (len < sizeof(h))
+		goto bad;
+	(void)memcpy(&h, data, sizeof(h));
+	if (h.magic != MAGIC || h.id != id ||
+	    len != sizeof(h) + (uint64_t)h.headers_len + h.warnings_len +
+		       h.body_len ||
+	    h.crc != checksum_crc32c(0, data + 8, len - 8))
+		goto bad;
+	at = data + sizeof(h);
+	ret_record->headers = (struct str){at, h.headers_len};
+	at += h.headers_len;
+	ret_record->warnings = (struct str){at, h.warnings_len};
+	at += h.warnings_len;
+	ret_record->body = (struct str){at, h.body_len};
+	ret_record->memory = data;
+	return 0;
+bad:
+	free(data);
+	return err_set(err, ERR_INVALID,
+	    "the stored body of delivery %llu is damaged",
+	    (unsigned long long)id);
+}
+
+int
+segment_read_raw(struct segment_reader *reader, const struct segment_ref *ref,
+    uint64_t id, char **ret_data, struct err *err)
+{
+	char *data;
+	size_t got;
+	ssize_t n;
+	int fd;
+
+	fd = reader_fd(reader, ref->file);
+	if (fd == -1)
+		return err_set(err,
+		    errno == ENOENT ? ERR_INVALID : ERR_UNAVAILABLE,
+		    "cannot read the body of delivery %llu: %08llx.seg: %s",
+		    (unsigned long long)id, (unsigned long long)ref->file,
+		    strerror(errno));
+	data = mem_alloc(ref->len + 1);
+	for (got = 0; got < ref->len; got += (size_t)n) {
+		n = pread(
+		    fd, data + got, ref->len - got, (off_t)(ref->offset + got));
+		if (n == -1 && errno == EINTR) {
+			n = 0;
+			continue;
+		}
+		if (n > 0)
+			continue;
+		(void)err_set(err, n == 0 ? ERR_INVALID : ERR_UNAVAILABLE,
+		    "cannot read the body of delivery %llu: %08llx.seg at "
+		    "%llu: %s",
+		    (unsigned long long)id, (unsigned long long)ref->file,
+		    (unsigned long long)ref->offset,
+		    n == 0 ? "the file ends before it" : strerror(errno));
+		free(data);
+		return -1;
+	}
+	data[got] = '\0';
+	*ret_data = data;
+	return 0;
+}
+
+int
+segment_read(struct segment_reader *reader, const struct segment_ref *ref,
+    uint64_t id, struct segment_record *ret_record, struct err *err)
+{
+	char *data;
+
+	if (segment_read_raw(reader, ref, id, &data, err) == -1)
+		return -1;
+	if (segment_parse(data, ref->len, id, ret_record, err) == -1)
+		return err_prefix(err, "%08llx.seg at %llu",
+		    (unsigned long long)ref->file,
+		    (unsigned long long)ref->offset);
+	return 0;
+}

@@ -1,0 +1,85 @@
+#ifndef STORE_STORE_INTERNAL_H_
+#define STORE_STORE_INTERNAL_H_
+
+/*
+ * Between the store's threads (store.c) and an engine, which keeps the rows.
+ * The writer thread calls begin, apply for each operation of a group, commit;
+ * then it answers the group.  The reader thread calls read and tend.  An engine
+ * that can be shared by several hosts has the same functions.
+ *
+ * Floor: 2 (store).  May include base/.
+ */
+
+#include "base/compiler.h"
+
+#include "store/store.h"
+
+struct store_slot;
+
+/* What apply() says about an operation. */
+enum store_applied {
+	STORE_APPLIED,        /* op->rc and op->err are set. */
+	STORE_APPLIED_PARTLY, /* More of it in the next group. */
+	STORE_APPLIED_FAILED, /* The group must be rolled back: err. */
+};
+
+struct store_engine {
+	/**
+	 * Open it.  Errors are those of store_open().
+	 */
+	int (*open)(struct store *store, const struct store_options *options,
+	    void **ret_self, struct err *err);
+	void (*close)(void *self);
+
+	/**
+	 * A group of operations: all of it becomes durable, or nothing.
+	 * *ret_wrote says if there was anything to write.
+	 */
+	int (*begin)(void *self, struct err *err);
+	enum store_applied (*apply)(
+	    void *self, struct store_op *op, struct err *err);
+	int (*commit)(void *self, int *ret_wrote, struct err *err);
+	void (*rollback)(void *self);
+
+	/* After a failure: whether writing works again. */
+	int (*probe)(void *self, struct err *err);
+
+	/**
+	 * Retention and the like, in a transaction of its own, for about
+	 * ${budget_ms}.  Returns after how many ms to call again; 0: there is
+	 * more to do.
+	 */
+	uint64_t (*upkeep)(void *self, uint64_t budget_ms);
+
+	/* The reader thread: an operation; and what is due after a nudge. */
+	void (*read)(void *self, struct store_op *op);
+	void (*tend)(void *self);
+};
+
+extern const struct store_engine store_sqlite;
+
+/* Have the reader thread call tend() soon.  Thread: any. */
+void store_nudge(struct store *store);
+
+/* Say how full it is, in percent of the cap, and whether appends are refused
+ * until something was dropped.  Thread: the writer. */
+void store_set_fill(struct store *store, unsigned int percent, int full);
+
+/* What store_watch() tells about one script.  The texts are copied. */
+struct store_slot *store_slot_create(
+    struct store *store, const char *integration, const char *script);
+void store_slot_free(struct store_slot *slot);
+/* Jobs of the script became due.  Thread: the writer, after a commit. */
+void store_slot_ready(struct store_slot *slot);
+
+/* Tests set this, and are called at every step of the store's work. */
+extern void (*store_fault_hook)(const char *point);
+
+static inline void
+store_fault(const char *point)
+{
+	if (UNLIKELY(store_fault_hook != NULL))
+		store_fault_hook(point);
+}
+
+#endif /* !STORE_STORE_INTERNAL_H_ */

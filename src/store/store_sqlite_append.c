@@ -1,0 +1,185 @@
+#include <limits.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include "store/checksum.h"
+#include "store/store_sqlite_internal.h"
+
+uint64_t
+sq_order_hash(const struct sq_script *script, struct str key)
+{
+	/* Salted: a slow script does not hold up the others. */
+	return key.len == 0 ? 0 : checksum_hash(key, script->id << 8 | 4);
+}
+
+int
+sq_waiting_state(struct sq *sq, uint64_t order_hash, struct err *err)
+{
+	sqlite3_stmt *stmt;
+	int rc;
+
+	if (order_hash == 0)
+		return STORE_PENDING;
+	if (running_has_key(sq->running, order_hash))
+		return SQ_BLOCKED;
+	stmt = sq_get(&sq->conn, SQ_KEY_BUSY,
+	    "SELECT 1 FROM job WHERE order_hash = ?1 AND"
+	    " (state = 0 OR state = 8 OR (?2 AND state = 2)) LIMIT 1",
+	    err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind(stmt, 1, order_hash);
+	sq_bind(stmt, 2, (uint64_t)sq->strict_order);
+	rc = sq_row(&sq->conn, stmt, err);
+	(void)sqlite3_reset(stmt);
+	if (rc == -1)
+		return -1;
+	return rc == 1 ? SQ_BLOCKED : STORE_PENDING;
+}
+
+int
+sq_new_job(struct sq *sq, uint64_t delivery, unsigned int n,
+    const struct store_new_job *job, const char *integration, struct err *err)
+{
+	struct sq_script *sc;
+	sqlite3_stmt *stmt;
+	uint64_t hash, id = delivery << SQ_JOB_BITS | n;
+	int state;
+
+	sc = sq_script(sq, integration, job->script, 1, err);
+	if (sc == NULL)
+		return -1;
+	hash = sq_order_hash(sc, job->order_key);
+	state = sq_waiting_state(sq, hash, err);
+	if (state == -1)
+		return -1;
+	stmt = sq_get(&sq->conn, SQ_JOB_ADD,
+	    "INSERT INTO job (id, script, handler, state, due, attempts, runs,"
+	    " has_steps, order_hash, order_key)"
+	    " VALUES (?, ?, ?, ?, ?, 0, 0, 0, ?, ?)",
+	    err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind(stmt, 1, id);
+	sq_bind(stmt, 2, sc->id);
+	sq_bind_text(stmt, 3, job->handler);
+	sq_bind(stmt, 4, (uint64_t)state);
+	if (state == SQ_BLOCKED)
+		(void)sqlite3_bind_null(stmt, 5);
+	else
+		sq_bind(stmt, 5, 0);
+	sq_bind_opt(stmt, 6, hash);
+	sq_bind_blob(stmt, 7, job->order_key);
+	if (sq_run(&sq->conn, stmt, err) == -1)
+		return -1;
+	sq_tally(sq, sc, -1, state);
+	if (state == STORE_PENDING)
+		sq_due(sc, id);
+	return 0;
+}
+
+/* The delivery's own row. */
+static int
+add_delivery(struct sq *sq, const struct store_append *op, uint64_t id,
+    const struct seen_entry *entry, const struct segment_ref *ref,
+    struct err *err)
+{
+	sqlite3_stmt *stmt;
+
+	stmt = sq_get(&sq->conn, SQ_DELIVERY_ADD,
+	    "INSERT INTO delivery (id, state, integration, channel, resource,"
+	    " action, request_id, idempotency_key, repeats, received, file,"
+	    " offset, len, size, pointer, message)"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	    err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind(stmt, 1, id);
+	sq_bind_opt(
+	    stmt, 2, op->state == STORE_PENDING ? 0 : (uint64_t)op->state);
+	sq_bind_text(stmt, 3, op->integration);
+	sq_bind_text(stmt, 4, op->channel);
+	sq_bind_text(stmt, 5, op->resource);
+	sq_bind_text(stmt, 6, op->action);
+	sq_bind_text(stmt, 7, op->request_id);
+	sq_bind_text(stmt, 8, op->idempotency_key);
+	sq_bind_opt(stmt, 9, seen_by_signature(sq->seen, entry));
+	sq_bind(stmt, 10, op->received_unix_ms);
+	sq_bind(stmt, 11, ref->file);
+	sq_bind(stmt, 12, ref->offset);
+	sq_bind(stmt, 13, ref->len);
+	sq_bind(stmt, 14, op->body.len);
+	sq_bind_text(stmt, 15, op->violation_pointer);
+	sq_bind_text(stmt, 16, op->violation_message);
+	return sq_run(&sq->conn, stmt, err);
+}
+
+/* What cannot be kept; 0 if it can. */
+static int
+is_bad(const struct store_append *op)
+{
+	if (op->state == STORE_PENDING)
+		return op->njobs == 0 || op->njobs > SQ_JOBS_MAX;
+	return (op->state != STORE_INVALID && op->state != STORE_UNHANDLED) ||
+	       op->njobs != 0;
+}
+
+enum store_applied
+sq_append(struct sq *sq, struct store_append *op, struct err *err)
+{
+	struct seen_entry entry;
+	struct segment_ref ref;
+	uint64_t id, before;
+	size_t i;
+
+	op->ret_id = 0;
+	op->ret_duplicate = 0;
+	if (is_bad(op))
+		return sq_refuse(&op->op, ERR_INVALID,
+		    "a %s delivery cannot have %zu jobs",
+		    store_state_name(op->state), op->njobs);
+	if (op->body.len > INT_MAX || op->headers_json.len > INT_MAX ||
+	    op->warnings_json.len > INT_MAX)
+		return sq_refuse(
+		    &op->op, ERR_TOO_LARGE, "the delivery is too large");
+
+	entry = seen_hash(op->dedupe_key, op->signature);
+	before = seen_by_key(sq->seen, &entry);
+	if (before != 0) {
+		op->ret_id = before;
+		op->ret_duplicate = 1;
+		return STORE_APPLIED;
+	}
+	if (sq->full)
+		return sq_refuse(&op->op, ERR_UNAVAILABLE,
+		    "the store is full (%llu bytes) and all that is in it is "
+		    "still to be done: raise --store-max-bytes, or resume or "
+		    "discard the scripts that wait",
+		    (unsigned long long)sq->used_bytes);
+
+	id = entry.id = sq->next_id;
+	if (segment_put(sq->segment, id, op->headers_json, op->warnings_json,
+		op->body, &ref, err) == -1 ||
+	    sq_count_record(sq, &ref, err) == -1 ||
+	    add_delivery(sq, op, id, &entry, &ref, err) == -1)
+		return STORE_APPLIED_FAILED;
+	sq->next_id++;
+	sq_tally(sq, NULL, -1, STORE_PENDING);
+	if (op->state != STORE_PENDING)
+		sq_tally(sq, NULL, -1, (int)op->state);
+	for (i = 0; i < op->njobs; i++) {
+		if (sq_new_job(sq, id, (unsigned int)i, &op->jobs[i],
+			op->integration, err) == -1)
+			return STORE_APPLIED_FAILED;
+	}
+	if (entry.key[0] != 0 || entry.signature != 0) {
+		seen_add(sq->seen, &entry);
+		sq->entries = mem_grow(sq->entries, &sq->entries_cap,
+		    sq->nentries + 1, sizeof(*sq->entries));
+		sq->entries[sq->nentries++] = entry;
+	}
+	op->ret_id = id;
+	return STORE_APPLIED;
+}

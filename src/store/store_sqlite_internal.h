@@ -1,0 +1,304 @@
+#ifndef STORE_STORE_SQLITE_INTERNAL_H_
+#define STORE_STORE_SQLITE_INTERNAL_H_
+
+/*
+ * The SQLite engine, which is spread over store_sqlite*.c by purpose.  Its
+ * functions begin with sq_.  All but those of the console run on the writer's
+ * thread, inside the transaction of a group.
+ *
+ * Functions that fail with -1 fail the whole group.  An operation that cannot
+ * be done for a reason of its own gets op->rc and op->err by sq_refuse(),
+ * before anything was written for it.
+ *
+ * Floor: 2 (store).  May include base/.
+ */
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/str.h"
+
+#include "store/running.h"
+#include "store/seen.h"
+#include "store/segment.h"
+#include "store/store.h"
+#include "store/store_internal.h"
+
+/* A job that waits for another of its ordering key: pending, seen from
+ * outside.  The other states in a row are those of enum store_state, whose
+ * numbers are therefore never changed. */
+#define SQ_BLOCKED (STORE_UNHANDLED + 1)
+#define SQ_STATES (SQ_BLOCKED + 1)
+
+/* The jobs of delivery d are d << SQ_JOB_BITS | n. */
+#define SQ_JOB_BITS 10
+#define SQ_JOBS_MAX ((1U << SQ_JOB_BITS) - 1)
+
+/* One prepared statement each, by connection. */
+enum sq_sql {
+	SQ_BEGIN,
+	SQ_COMMIT,
+	SQ_ROLLBACK,
+	SQ_TALLY_ADD,
+	SQ_SEGMENT_ADD,
+	SQ_SEEN_ADD,
+	SQ_SCRIPT_ADD,
+	SQ_META_SET,
+	SQ_DELIVERY_ADD,
+	SQ_JOB_ADD,
+	SQ_KEY_BUSY,
+	SQ_CLAIM_RETRY,
+	SQ_CLAIM_PENDING,
+	SQ_NEXT_RETRY,
+	SQ_CLAIM_DELIVERY,
+	SQ_STEPS,
+	SQ_BODY,
+	SQ_JOB_END,
+	SQ_RUN_ADD,
+	SQ_KEY_NEXT,
+	SQ_UNBLOCK,
+	SQ_STEP_ADD,
+	SQ_STEP_FLAG,
+	SQ_DISCARD_FIND,
+	SQ_DISCARD_JOB,
+	SQ_DISCARD_BLOCKED,
+	SQ_REPLAY_DELIVERY,
+	SQ_REPLAY_JOBS,
+	SQ_REPLAY_FAILED,
+	SQ_REPLAY_RETRYING,
+	SQ_REPLAY_DONE,
+	SQ_REPLAY_JOB,
+	SQ_REPLAY_STEPS,
+	SQ_REPLAY_STATE,
+	SQ_KV_GET,
+	SQ_KV_SET,
+	SQ_KV_DELETE,
+	SQ_KV_LIST,
+	SQ_KV_SIZE,
+	SQ_KV_SIZE_ADD,
+	SQ_KV_EXPIRED,
+	SQ_KV_EXPIRED_OF,
+	SQ_SEEN_EXPIRED,
+	SQ_SWEEP,
+	SQ_SWEEP_JOBS,
+	SQ_DEL_DELIVERY,
+	SQ_DEL_JOBS,
+	SQ_DEL_RUNS,
+	SQ_DEL_STEPS,
+	SQ_DEL_BODY,
+	SQ_SEGMENT_LESS,
+	SQ_SEGMENT_DEAD,
+	SQ_SEGMENT_SPARSE,
+	SQ_SEGMENT_BYTES,
+	SQ_SEGMENT_DEL,
+	SQ_MOVE_FIND,
+	SQ_MOVE_ADD,
+	SQ_MOVE_REF,
+	SQ_PAGES,
+	SQ_FREE_PAGES,
+	SQ_COUNT_TALLY,
+	SQ_LIST_ALL,
+	SQ_LIST_FAILED,
+	SQ_LIST_RETRYING,
+	SQ_LIST_PENDING,
+	SQ_LIST_ODD,
+	SQ_LIST_AT,
+	SQ_SHOW_DELIVERY,
+	SQ_SHOW_JOBS,
+	SQ_SHOW_ERROR,
+	SQ_SHOW_RUNS,
+	SQ_SHOW_STEPS,
+	SQ_STATEMENTS
+};
+
+struct sq_conn {
+	sqlite3 *db;
+	const char *path; /* Borrowed; for messages. */
+	sqlite3_stmt *stmts[SQ_STATEMENTS];
+};
+
+/* A script that has ever had a job. */
+struct sq_script {
+	uint64_t id;
+	char *integration;
+	char *name;
+	struct store_slot *slot;
+	uint64_t cursor; /* All due pending jobs up to it are running. */
+	int saved;       /* It has a row... */
+	int fresh;       /* ...which this group made. */
+	int ready;       /* This group made jobs of it due. */
+	int skipped;     /* A due retry waits for a job of its key. */
+	int64_t delta[SQ_STATES]; /* Change of its tally by this group. */
+};
+
+struct sq {
+	struct store *store;
+	char *dir;
+	char *db_path;
+	int lock_fd;
+	int strict_order;
+	uint64_t retain_done_ms;
+	uint64_t retain_dead_ms;
+	uint64_t max_bytes;
+	uint64_t read_limit_ms;
+	struct sq_conn conn; /* The writer's. */
+	struct segment *segment;
+	struct segment_reader *bodies; /* The writer's. */
+	struct running *running;
+	struct seen *seen;
+	struct sq_script **scripts; /* By integration and name. */
+	size_t nscripts;
+	size_t scripts_cap;
+	uint64_t last_script;
+	uint64_t next_id; /* Of the next delivery. */
+	int full;         /* Appends are refused. */
+	int wal_pages;    /* In the write-ahead log after the last commit. */
+
+	/* Of the group. */
+	uint64_t now_ms;
+	uint64_t group_first_id;
+	struct seen_entry *entries;
+	size_t nentries;
+	size_t entries_cap;
+	uint64_t seg_file; /* That the next three are about. */
+	int64_t seg_records;
+	int64_t seg_bytes;
+	uint64_t seg_used;
+	int64_t delta[SQ_STATES]; /* Deliveries (0), invalid, unhandled. */
+	int changes;              /* sqlite3_total_changes() at its begin. */
+
+	/* Of retention. */
+	uint64_t sweep_id;        /* Where it goes on. */
+	uint64_t sweep_mono_ms;   /* When the next round begins. */
+	unsigned int sweep_freed; /* Deliveries dropped in this round. */
+	unsigned int hunger;      /* Over the cap: 0 no, 1 done, 2 dead go. */
+	uint64_t used_bytes;
+	uint64_t move_id;   /* Where the move of bodies goes on. */
+	uint64_t move_file; /* And out of which segment; 0: none. */
+	uint64_t tidy_mono_ms;
+
+	/* The reader's. */
+	struct sq_conn rconn;
+	struct segment_reader *rbodies;
+	uint64_t deadline_mono_ms;
+	atomic_ullong used_shown; /* used_bytes, for the reader. */
+};
+
+/* ---- statements (store_sqlite_stmt.c)
+ * ----------------------------------------- */
+
+/**
+ * sq_get(conn, which, sql, err):
+ * The prepared statement ${which}, made from ${sql} at its first use, reset and
+ * without bindings.  NULL if it fails.
+ */
+sqlite3_stmt *sq_get(struct sq_conn *conn, enum sq_sql which, const char *sql,
+    struct err *err) ATTR_MUSTCHECK;
+
+/* Fill in ${err} from what SQLite last said; return -1. */
+int sq_fail(struct sq_conn *conn, struct err *err, const char *what);
+
+/* Step: 1 there is a row, 0 done (and reset), -1 failed. */
+int sq_row(
+    struct sq_conn *conn, sqlite3_stmt *stmt, struct err *err) ATTR_MUSTCHECK;
+
+/* Run a statement to its end. */
+int sq_run(
+    struct sq_conn *conn, sqlite3_stmt *stmt, struct err *err) ATTR_MUSTCHECK;
+
+/* Run text. */
+int sq_exec(
+    struct sq_conn *conn, const char *sql, struct err *err) ATTR_MUSTCHECK;
+
+/* Bind; a NULL text, an empty blob and a 0 by sq_bind_opt() are null. */
+void sq_bind(sqlite3_stmt *stmt, int at, uint64_t value);
+void sq_bind_opt(sqlite3_stmt *stmt, int at, uint64_t value);
+void sq_bind_text(sqlite3_stmt *stmt, int at, const char *s);
+void sq_bind_blob(sqlite3_stmt *stmt, int at, struct str s);
+
+/* A column's value; text and bytes until the next step. */
+uint64_t sq_u64(sqlite3_stmt *stmt, int at);
+const char *sq_text(sqlite3_stmt *stmt, int at);
+struct str sq_blob(sqlite3_stmt *stmt, int at);
+
+/* ---- the writer's common parts (store_sqlite.c) ---------------------------
+ */
+
+/* Say that an operation cannot be done. */
+enum store_applied sq_refuse(struct store_op *op, enum err_code code,
+    const char *fmt, ...) ATTR_PRINTF(3, 4);
+
+/* The script of that name, made if it is new and ${make}; NULL if it is not
+ * there (err->code is ERR_NONE), or on failure. */
+struct sq_script *sq_script(struct sq *sq, const char *integration,
+    const char *name, int make, struct err *err) ATTR_MUSTCHECK;
+
+/* The script with that id. */
+struct sq_script *sq_script_by_id(struct sq *sq, uint64_t id);
+
+/* A job went from one state to another; -1 is none. */
+void sq_tally(struct sq *sq, struct sq_script *script, int from, int to);
+
+/* Count a record that was put into a segment. */
+int sq_count_record(struct sq *sq, const struct segment_ref *ref,
+    struct err *err) ATTR_MUSTCHECK;
+
+/* ---- by purpose -------------------------------------------------------------
+ */
+
+/* store_sqlite_schema.c: bring the database up to the present version. */
+int sq_migrate(struct sq_conn *conn, struct err *err) ATTR_MUSTCHECK;
+
+/* store_sqlite_append.c */
+enum store_applied sq_append(
+    struct sq *sq, struct store_append *op, struct err *err);
+/* Make job ${n} of a delivery. */
+int sq_new_job(struct sq *sq, uint64_t delivery, unsigned int n,
+    const struct store_new_job *job, const char *integration,
+    struct err *err) ATTR_MUSTCHECK;
+/* The state that a job with this key has to wait in: pending or blocked; -1 if
+ * that cannot be said. */
+int sq_waiting_state(
+    struct sq *sq, uint64_t order_hash, struct err *err) ATTR_MUSTCHECK;
+uint64_t sq_order_hash(const struct sq_script *script, struct str key);
+
+/* store_sqlite_jobs.c */
+enum store_applied sq_claim(
+    struct sq *sq, struct store_claim *op, struct err *err);
+enum store_applied sq_finish(
+    struct sq *sq, struct store_finish *op, struct err *err);
+enum store_applied sq_step(
+    struct sq *sq, struct store_step_put *op, struct err *err);
+/* A job with this key gave it up: let the next one go. */
+int sq_release_key(struct sq *sq, struct sq_script *script, uint64_t order_hash,
+    struct err *err) ATTR_MUSTCHECK;
+/* Read a delivery's record, wherever it is kept. */
+int sq_read_body(struct sq_conn *conn, struct segment_reader *bodies,
+    uint64_t id, const struct segment_ref *ref,
+    struct segment_record *ret_record, struct err *err) ATTR_MUSTCHECK;
+/* A job with an id from ${id} on can be claimed again. */
+void sq_due(struct sq_script *script, uint64_t id);
+
+/* store_sqlite_replay.c */
+enum store_applied sq_replay(
+    struct sq *sq, struct store_replay *op, struct err *err);
+enum store_applied sq_discard(
+    struct sq *sq, struct store_discard *op, struct err *err);
+
+/* store_sqlite_kv.c */
+enum store_applied sq_kv(struct sq *sq, struct store_kv *op, struct err *err);
+/* Delete some that have expired.  Returns how many, or -1. */
+int sq_kv_expire(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
+
+/* store_sqlite_console.c: on the reader's thread and connection. */
+void sq_list(struct sq *sq, struct store_list *op);
+void sq_show(struct sq *sq, struct store_get *op);
+void sq_counts(struct sq *sq, struct store_counts *op);
+
+/* store_sqlite_retain.c */
+uint64_t sq_upkeep(void *self, uint64_t budget_ms);
+
+#endif /* !STORE_STORE_SQLITE_INTERNAL_H_ */

@@ -1,0 +1,93 @@
+#include "base/err.h"
+
+#include "store/store_sqlite_internal.h"
+
+/*
+ * One step a version; user_version counts those that were taken.  A step that
+ * has been in a release is never changed.
+ *
+ * delivery.state is null where the jobs say it.  job.due is null for a job that
+ * is neither due nor will be: the index on it holds only what can be claimed,
+ * and so the done ones cost nothing.  In the same way job.order_hash is null as
+ * soon as the job has ended, and job.failed unless it is dropped or dead.
+ */
+static const char *const steps[] = {
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE script (id INTEGER PRIMARY KEY, integration TEXT NOT NULL,"
+    "  name TEXT NOT NULL);"
+    "CREATE TABLE delivery (id INTEGER PRIMARY KEY, state INTEGER,"
+    "  integration TEXT, channel TEXT, resource TEXT, action TEXT,"
+    "  request_id TEXT, idempotency_key TEXT, repeats INTEGER,"
+    "  received INTEGER NOT NULL, file INTEGER NOT NULL,"
+    "  offset INTEGER NOT NULL, len INTEGER NOT NULL, size INTEGER NOT NULL,"
+    "  pointer TEXT, message TEXT);"
+    "CREATE INDEX delivery_odd ON delivery (state) WHERE state IS NOT NULL;"
+    "CREATE TABLE job (id INTEGER PRIMARY KEY, script INTEGER NOT NULL,"
+    "  handler TEXT NOT NULL, state INTEGER NOT NULL, due INTEGER,"
+    "  failed INTEGER, attempts INTEGER NOT NULL, runs INTEGER NOT NULL,"
+    "  has_steps INTEGER NOT NULL, ended INTEGER, order_hash INTEGER,"
+    "  order_key BLOB);"
+    "CREATE INDEX job_due ON job (script, due) WHERE due IS NOT NULL;"
+    "CREATE INDEX job_key ON job (order_hash, state)"
+    "  WHERE order_hash IS NOT NULL;"
+    "CREATE INDEX job_failed ON job (failed) WHERE failed IS NOT NULL;"
+    "CREATE TABLE run (job INTEGER, n INTEGER, started INTEGER,"
+    "  duration_ms INTEGER, cpu_us INTEGER, memory INTEGER, outcome TEXT,"
+    "  error TEXT, traceback TEXT, log BLOB, calls BLOB,"
+    "  PRIMARY KEY (job, n)) WITHOUT ROWID;"
+    "CREATE TABLE step (job INTEGER, n INTEGER, name BLOB, result BLOB,"
+    "  at INTEGER, PRIMARY KEY (job, n)) WITHOUT ROWID;"
+    "CREATE TABLE kv (integration TEXT, key BLOB, value BLOB, expires INTEGER,"
+    "  PRIMARY KEY (integration, key)) WITHOUT ROWID;"
+    "CREATE INDEX kv_expires ON kv (expires) WHERE expires IS NOT NULL;"
+    "CREATE TABLE kv_size (integration TEXT PRIMARY KEY, bytes INTEGER)"
+    "  WITHOUT ROWID;"
+    "CREATE TABLE tally (script INTEGER, state INTEGER, n INTEGER,"
+    "  PRIMARY KEY (script, state)) WITHOUT ROWID;"
+    "CREATE TABLE segment (id INTEGER PRIMARY KEY, used INTEGER,"
+    "  records INTEGER, bytes INTEGER, first INTEGER);"
+    "CREATE TABLE body (id INTEGER PRIMARY KEY, record BLOB);"
+    "CREATE TABLE seen (id INTEGER PRIMARY KEY, at INTEGER, entries BLOB);",
+};
+
+int
+sq_migrate(struct sq_conn *conn, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	uint64_t version;
+	char *sql;
+	int rc = -1;
+
+	if (sqlite3_prepare_v2(conn->db, "PRAGMA user_version", -1, &stmt,
+		NULL) != SQLITE_OK ||
+	    sqlite3_step(stmt) != SQLITE_ROW) {
+		(void)sq_fail(conn, err, "read");
+		goto out;
+	}
+	version = sq_u64(stmt, 0);
+	(void)sqlite3_reset(stmt);
+	if (version > NELEMS(steps)) {
+		(void)err_set(err, ERR_INVALID,
+		    "%s was written by a newer moonpost (version %llu of the "
+		    "store, this one knows %zu): start that one, or use "
+		    "another data folder",
+		    conn->path, (unsigned long long)version, NELEMS(steps));
+		goto out;
+	}
+	for (; version < NELEMS(steps); version++) {
+		sql = sqlite3_mprintf(
+		    "BEGIN IMMEDIATE; %s; PRAGMA user_version = %d; COMMIT",
+		    steps[version], (int)version + 1);
+		rc = sq_exec(conn, sql, err);
+		sqlite3_free(sql);
+		if (rc == -1) {
+			(void)sqlite3_exec(
+			    conn->db, "ROLLBACK", NULL, NULL, NULL);
+			goto out;
+		}
+	}
+	rc = 0;
+out:
+	(void)sqlite3_finalize(stmt);
+	return rc;
+}
