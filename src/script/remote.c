@@ -112,8 +112,8 @@ send_all(
 	int rc = -1;
 
 	while (at < out->len) {
-		n = send(r->proc.fd, out->data + at, out->len - at,
-		    MSG_NOSIGNAL);
+		n = send(
+		    r->proc.fd, out->data + at, out->len - at, MSG_NOSIGNAL);
 		if (n >= 0) {
 			at += (size_t)n;
 		} else if (errno == EAGAIN) {

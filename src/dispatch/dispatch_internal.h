@@ -1,0 +1,109 @@
+#ifndef DISPATCH_DISPATCH_INTERNAL_H_
+#define DISPATCH_DISPATCH_INTERNAL_H_
+
+/*
+ * What the parts of the dispatcher know of each other: dispatch.c (workers,
+ * start and end, what others ask), claims.c (taking jobs), outcomes.c (what
+ * becomes of them).
+ *
+ * Floor: 5 (dispatch).  Private to its folder.
+ */
+
+#include <event2/util.h>
+
+#include "dispatch/decide.h"
+#include "dispatch/dispatch.h"
+#include "dispatch/run.h"
+#include "dispatch/scripts.h"
+#include "dispatch/workers.h"
+
+/* The dispatcher's side of a script. */
+struct feed {
+	struct dispatch *d;
+	struct script *script;
+	struct feed *next;      /* Of all. */
+	struct feed *ring_next; /* Of those whose turn comes. */
+	int ringed;
+	int due;      /* There may be jobs to claim. */
+	int claiming; /* The operation below is under way. */
+	struct store_claim claim;
+	struct lane *asked; /* For whom it is. */
+	unsigned int running;
+	unsigned int failures; /* In a row. */
+	uint64_t next_unix_ms; /* When the next retry is due; 0: unknown. */
+	struct event *timer;
+};
+
+struct dispatch {
+	struct dispatch_options options;
+	struct decide_retry retry;
+	struct workers *workers;
+	struct scripts *scripts;
+	struct feed *feeds;
+	struct feed *ring; /* Whose turn it is first. */
+	struct feed **ring_last;
+	struct event *pump;    /* Claim what can be claimed. */
+	struct event *publish; /* Handlers have changed. */
+	struct run_table runs;
+	struct dispatch_stats stats;
+
+	/* Operations that the store has, and those that it refused. */
+	unsigned int nclaims;
+	unsigned int nfinishing;
+	struct run *refused;
+	struct event *again; /* Try the store once more. */
+	int store_trouble;
+
+	void (*settled)(void *cookie);
+	void *settled_cookie;
+	struct event *settle;
+
+	int draining;
+	int stopping; /* The workers have been told to end. */
+	struct event *deadline;
+	void (*drained)(void *cookie);
+	void *drained_cookie;
+};
+
+/* Set a timer. */
+void dispatch_arm(struct event *ev, uint64_t ms);
+
+/* ---- claims.c ---------------------------------------------------------- */
+
+struct feed *feed_create(struct dispatch *d, struct script *script);
+void feed_free(struct feed *feed);
+
+/* There may be jobs of it; or it may take more than a moment ago. */
+void feed_wake(struct feed *feed);
+void feed_resume(struct feed *feed);
+
+/* A job will be due at that time. */
+void feed_wake_at(struct feed *feed, uint64_t unix_ms);
+
+/* Have the loop see what can be claimed. */
+void dispatch_pump(struct dispatch *d);
+void dispatch_on_pump(evutil_socket_t fd, short what, void *arg);
+
+/* ---- outcomes.c -------------------------------------------------------- */
+
+/* A claimed job begins, or goes back if its script cannot take it now. */
+void dispatch_begin(struct feed *feed, struct store_job *job);
+
+/* OUTCOME of a worker.  Returns -1 if it is malformed. */
+int dispatch_outcome(struct dispatch *d, struct worker *worker, uint64_t id,
+    struct str payload) ATTR_MUSTCHECK;
+
+/* A run is lost with its worker; ${how}: by its own fault, NULL: put it back.
+ */
+void dispatch_lost(struct dispatch *d, struct run *run, const char *how);
+
+/* The store did not take something: try again in a while. */
+void dispatch_store_trouble(struct dispatch *d, const char *why);
+void dispatch_on_again(evutil_socket_t fd, short what, void *arg);
+
+/* ---- dispatch.c -------------------------------------------------------- */
+
+/* Go on with the drain if what it waited for has come. */
+void dispatch_check_drained(struct dispatch *d);
+
+#endif /* !DISPATCH_DISPATCH_INTERNAL_H_ */

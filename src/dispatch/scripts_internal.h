@@ -1,0 +1,75 @@
+#ifndef DISPATCH_SCRIPTS_INTERNAL_H_
+#define DISPATCH_SCRIPTS_INTERNAL_H_
+
+/*
+ * What the table of scripts (scripts.c) and the serving of their versions
+ * (scripts_serve.c) know of each other.
+ *
+ * Floor: 5 (dispatch).  Private to its folder.
+ */
+
+#include <event2/util.h>
+
+#include "dispatch/scripts.h"
+
+/* Bundles and jobs are told apart in a worker's status page. */
+#define BUNDLE_BIT (1ULL << 63)
+
+struct scripts {
+	struct scripts_options options;
+	struct workers *workers;
+	struct script *first;
+	struct script **last;
+	struct bundle *bundles;
+	struct lane *lanes; /* The spare, then the normal ones. */
+	struct lane *spare;
+	struct lane *slow; /* Made when the first script needs it. */
+	uint64_t next_bundle;
+	int stopping;
+	int unsettled; /* Something changed since settled() was called. */
+
+	/* Those that wait to be tried, and the one that is. */
+	struct script *queue;
+	struct script **queue_last;
+	struct script *trying;
+	struct version *trying_version;
+	uint64_t trying_id;
+	struct event *deadline;
+	struct event *reload;
+};
+
+/* Put a reference into a slot; give a script another error. */
+void scripts_set_version(struct version **slot, struct version *version);
+void scripts_set_error(struct script *script, const char *error);
+
+/* Tell, once, that nothing is under way any more. */
+void scripts_check_settled(struct scripts *s);
+
+/* A new worker; place a script (NULL: nowhere). */
+struct lane *scripts_lane_add(
+    struct scripts *s, enum lane_kind kind, const char *name);
+void scripts_set_lane(struct script *script, struct lane *lane);
+
+/* Queue a version to be tried; begin with the next in the queue. */
+void scripts_want(
+    struct scripts *s, struct script *script, struct version *version);
+void scripts_try_next(struct scripts *s);
+
+/* Have the version that should be served loaded where it should be. */
+void scripts_load(struct scripts *s, struct script *script);
+
+/*
+ * What was seen last in the folder does not load.  The last good one stays, or
+ * is put to work if this is the start.
+ */
+void scripts_fail(struct scripts *s, struct script *script, const char *error,
+    const char *traceback);
+
+/* Send no more to a bundle; it goes with its last run.  NULL is allowed. */
+void scripts_retire(struct scripts *s, struct bundle *bundle);
+
+/* Of the timers. */
+void scripts_on_deadline(evutil_socket_t fd, short what, void *arg);
+void scripts_on_reload(evutil_socket_t fd, short what, void *arg);
+
+#endif /* !DISPATCH_SCRIPTS_INTERNAL_H_ */

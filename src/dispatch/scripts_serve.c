@@ -1,0 +1,512 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "dispatch/decide.h"
+#include "dispatch/version.h"
+#include "script/proto.h"
+#include "script/source.h"
+
+#include "dispatch/scripts_internal.h"
+
+/* A good version that did not load in its worker is tried again after. */
+#define RELOAD_MS 5000
+
+static void
+arm(struct event *ev, uint64_t ms)
+{
+	struct timeval tv = {
+	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+
+	(void)event_add(ev, &tv);
+}
+
+/* ---- bundles ----------------------------------------------------------- */
+
+static void
+send_load(struct worker *worker, const struct script *script,
+    const struct version *version, uint64_t id)
+{
+	struct proto_load load;
+
+	source_fill(version->source, version->file, script->integration, &load);
+	proto_put_load(worker_out(worker), id, &load);
+	worker_flush(worker);
+	free(load.libs);
+}
+
+static void
+send_unload(struct worker *worker, uint64_t id)
+{
+	proto_put_plain(worker_out(worker), PROTO_UNLOAD, id);
+	worker_flush(worker);
+}
+
+static struct bundle *
+bundle_create(struct scripts *s, struct script *script, struct version *version)
+{
+	struct bundle *b = mem_zalloc(sizeof(*b));
+
+	b->id = BUNDLE_BIT | ++s->next_bundle;
+	b->script = script;
+	b->lane = script->lane;
+	b->version = version_ref(version);
+	b->loading = 1;
+	b->next = s->bundles;
+	s->bundles = b;
+	return b;
+}
+
+/* Free it if nobody will speak of it any more. */
+static void
+bundle_drop(struct scripts *s, struct bundle *b)
+{
+	struct bundle **at;
+
+	if (!b->retired || b->loading || b->nruns > 0)
+		return;
+	for (at = &s->bundles; *at != b; at = &(*at)->next)
+		continue;
+	*at = b->next;
+	version_unref(b->version);
+	free(b);
+}
+
+void
+scripts_retire(struct scripts *s, struct bundle *b)
+{
+	if (b == NULL)
+		return;
+	if (b->script->bundle == b)
+		b->script->bundle = NULL;
+	if (b->script->coming == b)
+		b->script->coming = NULL;
+	b->retired = 1;
+	send_unload(b->lane->worker, b->id);
+	bundle_drop(s, b);
+}
+
+struct bundle *
+scripts_bundle(
+    const struct scripts *s, const struct worker *worker, uint64_t id)
+{
+	struct bundle *b;
+
+	for (b = s->bundles; b != NULL; b = b->next)
+		if (b->id == id && b->lane->worker == worker)
+			return b;
+	return NULL;
+}
+
+const char *
+scripts_trying(
+    const struct scripts *s, const struct worker *worker, uint64_t id)
+{
+	if (s->trying == NULL || s->trying_id != id ||
+	    s->spare->worker != worker)
+		return NULL;
+	return s->trying->integration;
+}
+
+void
+scripts_hold(struct bundle *b)
+{
+	b->nruns++;
+}
+
+void
+scripts_release(struct scripts *s, struct bundle *b)
+{
+	b->nruns--;
+	bundle_drop(s, b);
+}
+
+int
+scripts_is_echo(const struct scripts *s, const struct worker *worker,
+    const struct proto_log *log)
+{
+	const struct bundle *b;
+
+	for (b = s->bundles; b != NULL; b = b->next)
+		if (b->lane->worker == worker && b->loading &&
+		    log->script != NULL &&
+		    strcmp(b->script->name, log->script) == 0)
+			return 1;
+	return 0;
+}
+
+/* ---- lanes ------------------------------------------------------------- */
+
+struct lane *
+scripts_lane_add(struct scripts *s, enum lane_kind kind, const char *name)
+{
+	struct lane *lane = mem_zalloc(sizeof(*lane));
+	struct lane **at;
+
+	for (at = &s->lanes; *at != NULL; at = &(*at)->next)
+		continue;
+	*at = lane;
+	lane->kind = kind;
+	lane->worker = workers_add(s->workers, name);
+	return lane;
+}
+
+struct lane *
+scripts_lanes(const struct scripts *s)
+{
+	return s->lanes;
+}
+
+struct lane *
+scripts_lane_of(const struct scripts *s, const struct worker *worker)
+{
+	struct lane *lane;
+
+	for (lane = s->lanes; lane->worker != worker; lane = lane->next)
+		continue;
+	return lane;
+}
+
+/* The normal lane with the fewest scripts. */
+static struct lane *
+pick_lane(const struct scripts *s)
+{
+	unsigned int *loads = mem_array(s->options.workers, sizeof(*loads));
+	struct lane **lanes =
+	    mem_array(s->options.workers, sizeof(struct lane *));
+	struct lane *lane;
+	size_t n = 0;
+
+	for (lane = s->lanes; lane != NULL; lane = lane->next) {
+		if (lane->kind != LANE_NORMAL)
+			continue;
+		lanes[n] = lane;
+		loads[n++] = lane->nscripts;
+	}
+	lane = lanes[decide_place(loads, n)];
+	free(lanes);
+	free(loads);
+	return lane;
+}
+
+void
+scripts_set_lane(struct script *script, struct lane *lane)
+{
+	if (script->lane != NULL)
+		script->lane->nscripts--;
+	if (lane != NULL)
+		lane->nscripts++;
+	script->lane = lane;
+}
+
+/* ---- the life of a version --------------------------------------------- */
+
+void
+scripts_fail(struct scripts *s, struct script *script, const char *error,
+    const char *traceback)
+{
+	const char *serving = script->live == NULL ? NULL : script->live->id;
+
+	/* The same save is told once, however often it is tried. */
+	if (script->error == NULL || strcmp(script->error, error) != 0)
+		log_error("script failed to load",
+		    LOG_STR("script", script->name),
+		    LOG_STR("integration", script->integration),
+		    LOG_STR("error", error), LOG_OPT("traceback", traceback),
+		    LOG_OPT("serving", serving));
+	scripts_set_error(script, error);
+	scripts_load(s, script);
+	s->options.state(s->options.cookie, script);
+}
+
+/* The coming bundle is there: it serves from now on. */
+static void
+take_over(struct scripts *s, struct script *script)
+{
+	struct bundle *old = script->bundle;
+	struct bundle *b = script->coming;
+	int is_new = b->version == script->pending;
+	struct err err = ERR_INIT;
+
+	script->coming = NULL;
+	script->unloadable = 0;
+	scripts_retire(s, old);
+	script->bundle = b;
+	if (is_new) {
+		scripts_set_version(&script->live, b->version);
+		scripts_set_version(&script->pending, NULL);
+		script->live->loaded_unix_ms = clock_unix_ms();
+		/* A later save may have failed meanwhile. */
+		if (script->seen == script->live)
+			scripts_set_error(script, NULL);
+		log_info("script loaded", LOG_STR("script", script->name),
+		    LOG_STR("integration", script->integration),
+		    LOG_STR("version", script->live->id));
+		s->options.changed(s->options.cookie);
+		s->options.state(s->options.cookie, script);
+	} else if (script->live->loaded_unix_ms == 0) {
+		script->live->loaded_unix_ms = clock_unix_ms();
+	}
+	s->options.servable(s->options.cookie, script);
+
+	/* It is live already: what follows may take the disk's time. */
+	if (is_new && version_save(script->live, s->options.data_dir,
+			  script->integration, &err) == -1)
+		log_warn("cannot keep the last good version of a script",
+		    LOG_STR("script", script->name), LOG_STR("error", err.msg));
+}
+
+void
+scripts_load(struct scripts *s, struct script *script)
+{
+	struct version *version =
+	    script->pending != NULL ? script->pending : script->live;
+
+	if (version == NULL || script->removed || script->parked || s->stopping)
+		return;
+	if (script->lane == NULL)
+		scripts_set_lane(script, pick_lane(s));
+
+	/* Nothing to do if it is there already, or on its way. */
+	if (script->coming != NULL && script->coming->version == version &&
+	    script->coming->lane == script->lane)
+		return;
+	if (script->coming == NULL && script->bundle != NULL &&
+	    script->bundle->version == version &&
+	    script->bundle->lane == script->lane)
+		return;
+	scripts_retire(s, script->coming);
+	if (!worker_is_ready(script->lane->worker))
+		return;
+	script->coming = bundle_create(s, script, version);
+	send_load(script->lane->worker, script, version, script->coming->id);
+}
+
+/* The version that was tried in the spare worker loads. */
+static void
+accept_version(
+    struct scripts *s, struct script *script, struct version *version)
+{
+	scripts_set_version(&script->pending, version);
+	/* A new version gets a new chance beside the others. */
+	if (script->lane != NULL && script->lane->kind == LANE_SLOW)
+		scripts_set_lane(script, pick_lane(s));
+	scripts_load(s, script);
+}
+
+/* The trial is over: ${error} is NULL, or says why it does not load. */
+static void
+end_trial(struct scripts *s, const char *error, const char *traceback)
+{
+	struct script *script = s->trying;
+	struct version *version = s->trying_version;
+
+	s->trying = NULL;
+	s->trying_version = NULL;
+	(void)event_del(s->deadline);
+
+	/* Meanwhile another save may have come, or the file may be gone. */
+	if (!script->removed && script->seen == version) {
+		if (error == NULL)
+			accept_version(s, script, version);
+		else
+			scripts_fail(s, script, error, traceback);
+	}
+	version_unref(version);
+	scripts_try_next(s);
+	scripts_check_settled(s);
+}
+
+void
+scripts_on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct scripts *s = arg;
+	char text[256];
+
+	(void)fd;
+	(void)what;
+	(void)snprintf(text, sizeof(text),
+	    "%.150s: did not finish loading within %g s",
+	    s->trying_version->file->chunk, (double)s->options.load_ms / 1000);
+	worker_kill(s->spare->worker, "did not finish loading a script", 0);
+	end_trial(s, text, NULL);
+}
+
+void
+scripts_try_next(struct scripts *s)
+{
+	struct script *script;
+
+	while (s->trying == NULL && s->queue != NULL && !s->stopping &&
+	       worker_is_ready(s->spare->worker)) {
+		script = s->queue;
+		s->queue = script->queue_next;
+		if (s->queue == NULL)
+			s->queue_last = &s->queue;
+		script->queued = 0;
+		if (script->wanted == NULL)
+			continue;
+		s->trying = script;
+		s->trying_version = script->wanted;
+		script->wanted = NULL;
+		s->trying_id = BUNDLE_BIT | ++s->next_bundle;
+		send_load(
+		    s->spare->worker, script, s->trying_version, s->trying_id);
+		arm(s->deadline, s->options.load_ms);
+	}
+}
+
+void
+scripts_want(struct scripts *s, struct script *script, struct version *version)
+{
+	scripts_set_version(&script->wanted, version);
+	if (script->queued)
+		return;
+	script->queued = 1;
+	script->queue_next = NULL;
+	*s->queue_last = script;
+	s->queue_last = &script->queue_next;
+}
+
+/* ---- what workers say -------------------------------------------------- */
+
+void
+scripts_worker_ready(struct scripts *s, struct worker *worker)
+{
+	struct script *script;
+
+	if (worker == s->spare->worker) {
+		scripts_try_next(s);
+		return;
+	}
+	for (script = s->first; script != NULL; script = script->next)
+		if (script->lane != NULL && script->lane->worker == worker)
+			scripts_load(s, script);
+}
+
+/* A version that is known to load did not, in its own worker. */
+static void
+lane_failed(
+    struct scripts *s, struct bundle *b, const struct proto_loaded *loaded)
+{
+	struct script *script = b->script;
+	int was_pending = b->version == script->pending;
+
+	script->coming = NULL;
+	if (was_pending)
+		scripts_set_version(&script->pending, NULL);
+	b->retired = 1;
+	bundle_drop(s, b);
+	if (was_pending) {
+		scripts_fail(s, script, loaded->error, loaded->traceback);
+	} else {
+		log_warn("last good version of a script does not load",
+		    LOG_STR("script", script->name),
+		    LOG_STR("error", loaded->error));
+		script->unloadable = 1;
+		arm(s->reload, RELOAD_MS);
+	}
+}
+
+int
+scripts_worker_loaded(
+    struct scripts *s, struct worker *worker, uint64_t id, struct str payload)
+{
+	struct proto_loaded loaded;
+	struct bundle *b = scripts_bundle(s, worker, id);
+
+	if (proto_get_loaded(payload, &loaded) == -1)
+		return -1;
+	if (s->trying != NULL && worker == s->spare->worker &&
+	    id == s->trying_id) {
+		send_unload(worker, id);
+		if (loaded.error == NULL)
+			version_set_loaded(s->trying_version, &loaded);
+		end_trial(s, loaded.error, loaded.traceback);
+	} else if (b != NULL && b->loading) {
+		b->loading = 0;
+		if (b != b->script->coming)
+			bundle_drop(s, b);
+		else if (loaded.error != NULL)
+			lane_failed(s, b, &loaded);
+		else
+			take_over(s, b->script);
+	}
+	proto_loaded_clear(&loaded);
+	scripts_check_settled(s);
+	return 0;
+}
+
+/* Forget what was loaded in a worker that is gone. */
+static void
+lose_bundles(struct scripts *s, const struct worker *worker)
+{
+	struct bundle *b, *next;
+
+	for (b = s->bundles; b != NULL; b = next) {
+		next = b->next;
+		if (b->lane->worker != worker)
+			continue;
+		if (b->script->bundle == b)
+			b->script->bundle = NULL;
+		if (b->script->coming == b)
+			b->script->coming = NULL;
+		b->retired = 1;
+		b->loading = 0;
+		bundle_drop(s, b);
+	}
+}
+
+void
+scripts_worker_died(
+    struct scripts *s, struct worker *worker, const struct workers_death *death)
+{
+	struct script *script, *guilty = NULL;
+	struct bundle *b;
+	char text[512];
+
+	/* Top-level code that was good in the spare can still do it. */
+	b = scripts_bundle(s, worker, death->id);
+	if (death->by_itself && death->activity == PROTO_IN_LOAD && b != NULL)
+		guilty = b->script;
+	lose_bundles(s, worker);
+	if (worker == s->spare->worker && s->trying != NULL) {
+		(void)snprintf(text, sizeof(text),
+		    "%.150s: the worker that loaded it %.200s",
+		    s->trying_version->file->chunk, death->how);
+		if (death->by_itself && death->activity == PROTO_IN_LOAD) {
+			end_trial(s, text, NULL);
+		} else {
+			/* Not its fault: once more, in the next one. */
+			script = s->trying;
+			s->trying = NULL;
+			(void)event_del(s->deadline);
+			if (script->wanted == NULL && !script->removed)
+				scripts_want(s, script, s->trying_version);
+			version_unref(s->trying_version);
+			s->trying_version = NULL;
+		}
+	}
+	if (guilty != NULL)
+		scripts_charge(s, guilty, death->how);
+	scripts_check_settled(s);
+}
+
+void
+scripts_on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	struct scripts *s = arg;
+	struct script *script;
+
+	(void)fd;
+	(void)what;
+	for (script = s->first; script != NULL; script = script->next)
+		if (script->bundle == NULL)
+			scripts_load(s, script);
+}
