@@ -1,0 +1,120 @@
+/*
+ * sleep.  For users: lua/meta/sleep.d.lua
+ */
+
+#include <event2/event.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/str.h"
+
+#include "script/larg.h"
+#include "script/sandbox.h"
+#include "script/vm_internal.h"
+
+#define SLEEP_OP "moonpost.sleep.op"
+
+/* A full userdata, anchored on the stack of the coroutine that waits. */
+struct sleep_op {
+	struct vm_task *task; /* Borrowed; valid while ev is there. */
+	struct event *ev;     /* NULL: closed. */
+};
+
+/* Close; also what __gc and a cancel do.  Harmless when closed already. */
+static void
+sleep_close(void *cookie)
+{
+	struct sleep_op *op = cookie;
+
+	if (op->ev != NULL)
+		event_free(op->ev);
+	op->ev = NULL;
+}
+
+static int
+sleep_gc(lua_State *L)
+{
+	sleep_close(luaL_checkudata(L, 1, SLEEP_OP));
+	return 0;
+}
+
+static void
+sleep_cb(evutil_socket_t fd, short what, void *cookie)
+{
+	struct sleep_op *op = cookie;
+
+	(void)fd;
+	(void)what;
+	vm_task_wake(op->task);
+}
+
+/* Continuation: nothing to return. */
+static int
+sleep_k(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)L;
+	(void)status;
+	sleep_close((void *)ctx);
+	return 0;
+}
+
+/* A sleep that the handler cannot survive is refused at once. */
+static void
+check_deadline(lua_State *L, const struct vm_task *task, uint64_t ms)
+{
+	struct vm *vm = task->vm;
+	uint64_t spent = clock_mono_ms() - task->begun_mono_ms;
+
+	if (vm->limits.handler_ms == 0 || spent + ms < vm->limits.handler_ms)
+		return;
+	buf_reset(&vm->scratch);
+	buf_puts(&vm->scratch, "sleep is longer than what is left of the "
+			       "handler deadline of ");
+	str_put_duration(&vm->scratch, vm->limits.handler_ms);
+	(void)luaL_error(L, "%s: use event:retry{after = ...} instead",
+	    buf_text(&vm->scratch));
+}
+
+/* sleep(duration) */
+static int
+l_sleep(lua_State *L)
+{
+	uint64_t ms = larg_duration_ms(L, 1, "the duration of sleep");
+	struct vm_task *task;
+	struct sleep_op *op;
+	struct timeval tv;
+
+	task = vm_task_check(L);
+	check_deadline(L, task, ms);
+
+	op = lua_newuserdatauv(L, sizeof(*op), 0);
+	op->task = task;
+	op->ev = NULL;
+	luaL_setmetatable(L, SLEEP_OP);
+	tv.tv_sec = (time_t)(ms / 1000);
+	tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	op->ev = evtimer_new(vm_task_base(task), sleep_cb, op);
+	if (op->ev == NULL || evtimer_add(op->ev, &tv) == -1)
+		return luaL_error(L, "cannot start a timer");
+	return vm_task_wait(task, sleep_close, op, sleep_k);
+}
+
+static const luaL_Reg sleep_funcs[] = {
+    {"sleep", l_sleep},
+    {NULL, NULL},
+};
+
+int
+luaopen_moonpost_sleep(lua_State *L)
+{
+	if (luaL_newmetatable(L, SLEEP_OP)) {
+		lua_pushcfunction(L, sleep_gc);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_pop(L, 1);
+	lua_pushcfunction(L, sleep_funcs[0].func);
+	return 1;
+}

@@ -1,0 +1,130 @@
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/compiler.h"
+#include "base/str.h"
+
+#include "script/bundle.h"
+#include "script/sandbox.h"
+#include "script/vm_internal.h"
+
+/*
+ * What SANDBOX_MODULES holds while a lib is being loaded: the number of the
+ * task that does it.  A mark of another task is of one that was killed, as no
+ * two can be at it: a lib's own code cannot wait.
+ */
+static void
+push_mark(lua_State *L)
+{
+	const struct vm_task *task = vm_of(L)->running;
+	uintptr_t serial = task == NULL ? 1 : (uintptr_t)task->serial;
+
+	lua_pushlightuserdata(L, (void *)serial);
+}
+
+static const struct proto_lib *
+find_lib(const struct vm_script *script, struct str name)
+{
+	size_t i;
+
+	for (i = 0; i < script->nlibs; i++) {
+		if (str_eq(script->libs[i].name, name))
+			return &script->libs[i];
+	}
+	return NULL;
+}
+
+/* The folder of the script, with its slash; may be empty. */
+static int
+folder_len(const char *chunk)
+{
+	const char *slash = strrchr(chunk, '/');
+
+	return slash == NULL ? 0 : (int)(slash + 1 - chunk);
+}
+
+static int
+not_found(lua_State *L, const char *name)
+{
+	const struct vm_script *script = vm_of(L)->script;
+
+	return luaL_error(L,
+	    "module '%s' not found: there is no %slib/%s.lua, and moonpost has "
+	    "no module of that name",
+	    name,
+	    lua_pushlstring(
+		L, script->chunk, (size_t)folder_len(script->chunk)),
+	    name);
+}
+
+/* The chunk of a lib has run.  Stack: name, modules, result or error. */
+static int
+loaded(lua_State *L, int status, lua_KContext ctx)
+{
+	struct vm *vm = vm_of(L);
+
+	(void)ctx;
+	if (vm->running != NULL)
+		vm->running->loading--;
+	if (status != LUA_OK && status != LUA_YIELD) {
+		/* The next require tries again. */
+		lua_pushnil(L);
+		lua_setfield(L, 2, lua_tostring(L, 1));
+		return vm_killing(L) ? vm_kill_on(L) : lua_error(L);
+	}
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		lua_pushboolean(L, 1);
+	}
+	lua_pushvalue(L, -1);
+	lua_setfield(L, 2, lua_tostring(L, 1));
+	return 1;
+}
+
+/* require(name): a module of ours, or lib/NAME.lua. */
+int
+lrequire(lua_State *L)
+{
+	struct vm *vm = vm_of(L);
+	const struct proto_lib *lib;
+	const char *name, *chunk;
+	size_t len;
+
+	name = luaL_checklstring(L, 1, &len);
+	lua_settop(L, 1);
+	(void)lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES);
+	(void)lua_getfield(L, 2, name);
+	push_mark(L);
+	if (lua_rawequal(L, -1, -2))
+		return luaL_error(L, "lib '%s' requires itself", name);
+	lua_pop(L, 1);
+	if (!lua_isnil(L, -1) &&
+	    !(lua_islightuserdata(L, -1) && lua_touserdata(L, -1) != NULL))
+		return 1;
+	lua_settop(L, 2);
+
+	lib = vm->script == NULL
+		  ? NULL
+		  : find_lib(vm->script, (struct str){name, len});
+	if (lib == NULL)
+		return not_found(L, name);
+	vm->script->required[lib - vm->script->libs] = 1;
+	chunk = lua_pushfstring(L, "@%slib/%s.lua",
+	    lua_pushlstring(
+		L, vm->script->chunk, (size_t)folder_len(vm->script->chunk)),
+	    name);
+	if (bundle_compile(L, lib->source, chunk) != LUA_OK)
+		return lua_error(L);
+	lua_replace(L, 3);
+	lua_settop(L, 3);
+	push_mark(L);
+	lua_setfield(L, 2, name);
+	/* A lib's own code must not wait, as another run may want it now. */
+	if (vm->running != NULL)
+		vm->running->loading++;
+	lua_pushvalue(L, 1);
+	return loaded(L, lua_pcallk(L, 1, 1, 0, 0, loaded), 0);
+}

@@ -1,0 +1,511 @@
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/ipc.h"
+#include "base/mem.h"
+
+#include "script/bundle.h"
+#include "script/proto.h"
+#include "script/worker.h"
+
+/* Above this much unsent output nothing more is read: the host is behind. */
+#define OUT_HIGH (4U << 20)
+
+/* What one read asks for at least. */
+#define READ_SIZE 65536
+
+/* A secret that does not come within this is not there. */
+#define SECRET_TIMEOUT_MS 10000
+
+/* As in config: the host said what is not in the protocol. */
+#define EXIT_PROTOCOL 3
+
+struct loaded {
+	struct bundle *bundle;
+	int leaving; /* Goes when its last job has ended. */
+	TAILQ_ENTRY(loaded) entry;
+};
+
+struct worker {
+	int fd;
+	struct event_base *base;
+	struct event *readable;
+	struct event *writable;
+	struct buf in;
+	size_t in_at; /* What of it has been handled. */
+	struct buf out;
+	size_t out_at; /* What of it has been sent. */
+	struct bundle_env env;
+	int set_up;
+	int stopping;
+	int status;   /* Of worker_main(). */
+	int over;     /* The socket is closed, or the host is mad. */
+	uint64_t questions;
+	struct proto_page spare_page; /* Where there is no shared one. */
+	TAILQ_HEAD(loaded_list, loaded) bundles;
+};
+
+static void
+leave(struct worker *w, int status)
+{
+	if (!w->over)
+		w->status = status;
+	w->over = 1;
+	(void)event_base_loopbreak(w->base);
+}
+
+/* Send what can be sent now.  Returns -1 if nobody is there any more. */
+static int
+flush(struct worker *w)
+{
+	ssize_t n;
+
+	while (w->out_at < w->out.len) {
+		n = write(
+		    w->fd, w->out.data + w->out_at, w->out.len - w->out_at);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return errno == EAGAIN ? 0 : -1;
+		w->out_at += (size_t)n;
+	}
+	buf_reset(&w->out);
+	w->out_at = 0;
+	return 0;
+}
+
+/* Send, and have the loop call again as it must. */
+static void
+settle(struct worker *w)
+{
+	if (w->over)
+		return;
+	if (flush(w) == -1) {
+		leave(w, 0);
+		return;
+	}
+	if (w->out.len > w->out_at)
+		(void)event_add(w->writable, NULL);
+	if (w->out.len - w->out_at > OUT_HIGH)
+		(void)event_del(w->readable);
+	else
+		(void)event_add(w->readable, NULL);
+}
+
+/*
+ * Read what is there, at most the frame that has begun and a bit.
+ *
+ * Returns:   bytes; 0 if there are none now; -1 if the socket is closed.
+ */
+static ssize_t
+receive(struct worker *w)
+{
+	size_t have, want;
+	ssize_t n;
+
+	if (w->in_at > 0) {
+		have = w->in.len - w->in_at;
+		(void)memmove(w->in.data, w->in.data + w->in_at, have);
+		w->in.len = have;
+		w->in_at = 0;
+	}
+	want = READ_SIZE;
+	if (w->in.len > 0 && ipc_wanted(w->in.data, w->in.len) > w->in.len)
+		want += ipc_wanted(w->in.data, w->in.len) - w->in.len;
+	(void)buf_reserve(&w->in, want);
+	do
+		n = read(w->fd, w->in.data + w->in.len, want);
+	while (n == -1 && errno == EINTR);
+	if (n == -1 && errno == EAGAIN)
+		return 0;
+	if (n <= 0)
+		return -1;
+	w->in.len += (size_t)n;
+	return n;
+}
+
+static void
+host_log(void *cookie, uint64_t job, const struct proto_log *log)
+{
+	struct worker *w = cookie;
+
+	proto_put_log(&w->out, job, log);
+}
+
+/*
+ * Look for the answer to ${question} among the frames that have come, and take
+ * it out.
+ *
+ * Returns:   1 if it is there.
+ */
+static int
+take_answer(struct worker *w, uint64_t question, char **ret_value)
+{
+	struct ipc_frame f;
+	struct err err = ERR_INIT;
+	char *rest = NULL;
+	size_t at = w->in_at;
+	ptrdiff_t n;
+
+	while ((n = ipc_next(w->in.data + at, w->in.len - at, &f, &err)) > 0) {
+		if (f.type != PROTO_SECRET_IS || f.id != question) {
+			at += (size_t)n;
+			continue;
+		}
+		if (proto_get_texts(f.payload, ret_value, &rest) == -1)
+			*ret_value = NULL;
+		free(rest);
+		/* It is a secret: leave no copy behind. */
+		explicit_bzero(w->in.data + at, (size_t)n);
+		(void)memmove(w->in.data + at, w->in.data + at + n,
+		    w->in.len - at - (size_t)n);
+		w->in.len -= (size_t)n;
+		return 1;
+	}
+	return 0;
+}
+
+/* Ask the host and wait.  The frames that come before the answer are kept. */
+static char *
+host_secret(void *cookie, uint64_t bundle, const char *name)
+{
+	struct worker *w = cookie;
+	uint64_t question = ++w->questions;
+	uint64_t end_ms = clock_mono_ms() + SECRET_TIMEOUT_MS, now;
+	struct pollfd p = {w->fd, 0, 0};
+	char *value = NULL;
+
+	proto_put_secret(&w->out, question, bundle, name);
+	for (;;) {
+		if (flush(w) == -1)
+			return NULL;
+		if (take_answer(w, question, &value))
+			return value;
+		if ((now = clock_mono_ms()) >= end_ms)
+			return NULL;
+		p.events =
+		    (short)(POLLIN | (w->out.len > w->out_at ? POLLOUT : 0));
+		(void)poll(&p, 1, (int)(end_ms - now));
+		if ((p.revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+		    receive(w) == -1) {
+			leave(w, 0);
+			return NULL;
+		}
+	}
+}
+
+static struct loaded *
+find(struct worker *w, uint64_t id)
+{
+	struct loaded *l;
+
+	TAILQ_FOREACH (l, &w->bundles, entry) {
+		if (bundle_id(l->bundle) == id)
+			return l;
+	}
+	return NULL;
+}
+
+static void
+forget(struct worker *w, struct loaded *l)
+{
+	TAILQ_REMOVE(&w->bundles, l, entry);
+	bundle_free(l->bundle);
+	free(l);
+}
+
+/* Free the bundles that are to go and have nothing left to do; stop if that was
+ * all that was waited for. */
+static void
+tidy(struct worker *w)
+{
+	struct loaded *l, *next;
+	size_t jobs = 0;
+
+	for (l = TAILQ_FIRST(&w->bundles); l != NULL; l = next) {
+		next = TAILQ_NEXT(l, entry);
+		jobs += bundle_jobs(l->bundle);
+		if (l->leaving && bundle_jobs(l->bundle) == 0)
+			forget(w, l);
+	}
+	if (w->stopping && jobs == 0 && w->out.len == w->out_at)
+		leave(w, 0);
+}
+
+static void
+job_done(void *cookie, uint64_t job, const struct proto_outcome *outcome)
+{
+	struct worker *w = cookie;
+
+	proto_put_outcome(&w->out, job, outcome);
+	/* A later slice may take long: tell the host now.  What frees bundles
+	 * waits until no code of one is running. */
+	(void)event_add(w->writable, NULL);
+	settle(w);
+}
+
+static int
+on_setup(struct worker *w, struct str payload)
+{
+	struct proto_setup m;
+
+	if (proto_get_setup(payload, &m) == -1)
+		return -1;
+	w->env.limits.mem_bytes = m.mem_bytes;
+	w->env.limits.cpu_ms = m.cpu_ms;
+	w->env.limits.handler_ms = m.handler_ms;
+	w->env.limits.debug = m.debug;
+	w->set_up = 1;
+	proto_put_plain(&w->out, PROTO_READY, 0);
+	return 0;
+}
+
+static int
+on_load(struct worker *w, uint64_t id, struct str payload)
+{
+	struct proto_loaded answer;
+	struct proto_load m;
+	struct bundle *bundle;
+	struct loaded *l;
+
+	if (find(w, id) != NULL || proto_get_load(payload, &m) == -1)
+		return -1;
+	bundle = bundle_load(&w->env, id, &m, &answer);
+	if (bundle != NULL) {
+		l = mem_zalloc(sizeof(*l));
+		l->bundle = bundle;
+		TAILQ_INSERT_TAIL(&w->bundles, l, entry);
+	}
+	proto_put_loaded(&w->out, id, &answer);
+	proto_loaded_clear(&answer);
+	proto_load_clear(&m);
+	return 0;
+}
+
+static int
+on_run(struct worker *w, uint64_t job, struct str payload)
+{
+	struct proto_outcome gone = {.result = PROTO_GONE};
+	struct proto_run m;
+	struct loaded *l;
+
+	if (proto_get_run(payload, &m) == -1)
+		return -1;
+	l = find(w, m.bundle);
+	if (l == NULL || l->leaving || w->stopping)
+		proto_put_outcome(&w->out, job, &gone);
+	else
+		bundle_run(l->bundle, job, &m);
+	proto_run_clear(&m);
+	return 0;
+}
+
+static int
+on_eval(struct worker *w, uint64_t id, struct str payload)
+{
+	char *name = NULL, *source = NULL, *json, *error;
+
+	if (proto_get_texts(payload, &name, &source) == -1)
+		return -1;
+	if (name != NULL && source != NULL) {
+		bundle_eval(&w->env, id, name, source, &json, &error);
+		proto_put_texts(&w->out, PROTO_EVALUATED, id, json, error);
+		free(json);
+		free(error);
+	}
+	free(name);
+	free(source);
+	return name == NULL || source == NULL ? -1 : 0;
+}
+
+/* Do what one frame says.  Returns -1 if it is not in the protocol. */
+static int
+handle(struct worker *w, const struct ipc_frame *f)
+{
+	struct loaded *l;
+
+	if (!w->set_up && f->type != PROTO_SETUP)
+		return -1;
+	switch (f->type) {
+	case PROTO_SETUP:
+		return on_setup(w, f->payload);
+	case PROTO_LOAD:
+		return on_load(w, f->id, f->payload);
+	case PROTO_UNLOAD:
+		l = find(w, f->id);
+		if (l != NULL)
+			l->leaving = 1;
+		return 0;
+	case PROTO_RUN:
+		return on_run(w, f->id, f->payload);
+	case PROTO_SECRET_IS:
+		return 0; /* Too late: nobody waits for it any more. */
+	case PROTO_PING:
+		proto_put_plain(&w->out, PROTO_PONG, f->id);
+		return 0;
+	case PROTO_STOP:
+		w->stopping = 1;
+		return 0;
+	case PROTO_EVAL:
+		return on_eval(w, f->id, f->payload);
+	default:
+		return -1;
+	}
+}
+
+/*
+ * Handle the frames that have come.  A frame is taken out before it is handled,
+ * since a question in there reads on in the same buffer.
+ */
+static void
+handle_all(struct worker *w)
+{
+	struct ipc_frame f;
+	struct err err = ERR_INIT;
+	char *payload;
+	ptrdiff_t n;
+
+	while (!w->over && w->out.len - w->out_at <= OUT_HIGH) {
+		n = ipc_next(
+		    w->in.data + w->in_at, w->in.len - w->in_at, &f, &err);
+		if (n == 0)
+			break;
+		if (n == -1) {
+			(void)fprintf(stderr, "moonpost worker: %s\n", err.msg);
+			leave(w, EXIT_PROTOCOL);
+			return;
+		}
+		payload = mem_strndup(f.payload.data, f.payload.len);
+		f.payload.data = payload;
+		w->in_at += (size_t)n;
+		if (handle(w, &f) == -1) {
+			(void)fprintf(stderr,
+			    "moonpost worker: a message of type %u from the "
+			    "host makes no sense\n",
+			    f.type);
+			leave(w, EXIT_PROTOCOL);
+		}
+		free(payload);
+		settle(w);
+	}
+	tidy(w);
+}
+
+static void
+readable_cb(evutil_socket_t fd, short what, void *cookie)
+{
+	struct worker *w = cookie;
+
+	(void)fd;
+	(void)what;
+	if (receive(w) == -1) {
+		leave(w, 0);
+		return;
+	}
+	handle_all(w);
+}
+
+static void
+writable_cb(evutil_socket_t fd, short what, void *cookie)
+{
+	struct worker *w = cookie;
+
+	(void)fd;
+	(void)what;
+	settle(w);
+	/* Frames may have been left while the output was full. */
+	handle_all(w);
+}
+
+/* The page that the host sees, if it gave one; else one that nobody sees. */
+static struct proto_page *
+map_page(struct worker *w)
+{
+	struct stat st;
+	void *page;
+
+	if (fstat(PROTO_PAGE_FD, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_size != (off_t)sizeof(struct proto_page))
+		return &w->spare_page;
+	page = mmap(NULL, sizeof(struct proto_page), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, PROTO_PAGE_FD, 0);
+	return page == MAP_FAILED ? &w->spare_page : page;
+}
+
+static void
+set_up_process(void)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	/* Ctrl-C on the terminal is the host's; it tells us to stop. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)prctl(PR_SET_NAME, "moonpost-worker");
+	/* No other process of the user looks into this one's memory. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	/* Address space is limited, and an arena reserves 64 MiB of it. */
+	(void)mallopt(M_ARENA_MAX, 2);
+}
+
+int
+worker_main(int fd)
+{
+	struct worker w = {0};
+	struct loaded *l;
+
+	set_up_process();
+	TAILQ_INIT(&w.bundles);
+	w.fd = fd;
+	w.base = event_base_new();
+	if (w.base == NULL || fcntl(fd, F_SETFL, O_NONBLOCK) == -1) {
+		(void)fprintf(stderr,
+		    "moonpost worker: started by hand?  It is the host that "
+		    "starts it\n");
+		if (w.base != NULL)
+			event_base_free(w.base);
+		return EXIT_PROTOCOL;
+	}
+	w.env.base = w.base;
+	w.env.done = job_done;
+	w.env.cookie = &w;
+	w.env.host.cookie = &w;
+	w.env.host.log = host_log;
+	w.env.host.secret = host_secret;
+	w.env.host.page = map_page(&w);
+	w.readable =
+	    event_new(w.base, fd, EV_READ | EV_PERSIST, readable_cb, &w);
+	w.writable = event_new(w.base, fd, EV_WRITE, writable_cb, &w);
+	if (w.readable == NULL || w.writable == NULL ||
+	    event_add(w.readable, NULL) == -1)
+		leave(&w, EXIT_PROTOCOL);
+
+	if (!w.over)
+		(void)event_base_dispatch(w.base);
+
+	while ((l = TAILQ_FIRST(&w.bundles)) != NULL)
+		forget(&w, l);
+	if (w.readable != NULL)
+		event_free(w.readable);
+	if (w.writable != NULL)
+		event_free(w.writable);
+	event_base_free(w.base);
+	buf_free(&w.in);
+	buf_free(&w.out);
+	(void)close(fd);
+	return w.status;
+}
