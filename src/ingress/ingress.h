@@ -40,6 +40,21 @@ struct ingress_integration {
 	size_t nsecrets;
 };
 
+/* What became of the requests so far. */
+struct ingress_stats {
+	uint64_t accepted; /* Answered 200 and durable. */
+	uint64_t duplicate;
+	uint64_t ignored;
+	uint64_t invalid;           /* 422, in quarantine. */
+	uint64_t bad_signature;     /* 401 */
+	uint64_t bad_request;       /* Every other 4xx of a webhook. */
+	uint64_t overloaded;        /* 503, nothing was tried. */
+	uint64_t store_unavailable; /* 503, the store refused. */
+	uint64_t connections;       /* Open now. */
+	uint64_t gate;              /* Refused by the HTTP server itself. */
+	uint64_t body_bytes;        /* Of what was accepted. */
+};
+
 struct ingress_options {
 	const struct catalog *catalog;
 	struct store *store;
@@ -63,6 +78,9 @@ struct ingress_options {
 	enum ingress_dedupe dedupe;
 	int keep_unhandled;
 	uint64_t max_age_ms; /* 0: no limit. */
+
+	size_t max_waiting; /* Deliveries that wait for the store, more are
+			     * answered 503; 0 = 4096. */
 };
 
 /**
@@ -82,6 +100,12 @@ int ingress_start(const struct ingress_options *options,
 /* The port that it listens on. */
 uint16_t ingress_port(const struct ingress *ingress);
 
+/* The same with its address, as "127.0.0.1:8080". */
+const char *ingress_address(const struct ingress *ingress);
+
+/* The numbers of all threads together.  Thread: any. */
+struct ingress_stats ingress_stats(struct ingress *ingress);
+
 /**
  * ingress_set_routes(ingress, routes):
  * Deliveries that come in from now on go by ${routes}.
@@ -93,8 +117,10 @@ void ingress_set_routes(struct ingress *ingress, struct routes *routes);
 
 /**
  * ingress_change(ingress, options):
- * Take over those options that can be changed while it runs.
+ * Take over those options that can be changed while it runs, and the secrets
+ * of the integrations if there are any in ${options}.
  *
+ * Ownership: borrows ${options}.
  * Thread:    any.
  */
 void ingress_change(

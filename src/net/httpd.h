@@ -5,18 +5,19 @@
  * An HTTP/1.1 server on one loop: evhttp, with what it leaves open closed once
  * for every route.
  *
- * A gate looks at the bytes before evhttp does, and answers by itself, as JSON
+ * A gate looks at the bytes before evhttp does.  It answers by itself, as JSON
  * `{"error":code,"message":...}`, and closes:
- *	400 bad_request       framing that two parsers could read differently:
- *	                      two lengths, one that is not digits, a length and
- *	                      a transfer coding, a coding other than `chunked`,
- *	                      a space before a colon, folded lines, a bare CR or
- *	                      LF, NUL, a missing or second Host, chunk
- *extensions, trailers 408 timeout           not complete in time from the first
- *byte on, however the bytes trickle in 413 too_large         a body beyond the
- *limit, before it is read 417 expectation_failed, 431 headers_too_large, 501
- *not_implemented, 505 version_not_supported 503 overloaded        too many
- *connections
+ *
+ * - 400 bad_request: framing that two parsers could read differently (two
+ *   lengths, one that is not digits, a length and a transfer coding, a coding
+ *   other than `chunked`, a space before a colon, folded lines, a bare CR or
+ *   LF, NUL, a missing or second Host, chunk extensions, trailers);
+ * - 408 timeout: not complete in time from its first byte on, however the
+ *   bytes trickle in;
+ * - 413 too_large: a body beyond the limit, before it is read;
+ * - 503 overloaded: too many connections;
+ * - 417 expectation_failed, 431 headers_too_large, 501 not_implemented, 505
+ *   version_not_supported.
  *
  * Floor: 2 (net).  May include base/, crypto/.
  */

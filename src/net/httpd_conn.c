@@ -134,7 +134,7 @@ answer_verdict(struct httpd_conn *conn)
 	const struct gate_verdict *v = &conn->verdict;
 	struct buf body = BUF_INIT, head = BUF_INIT;
 
-	buf_printf(&body, "{\"error\":\"%s\",\"message\":\"%s\"}\n", v->code,
+	buf_printf(&body, "{\"error\":\"%s\",\"message\":\"%s\"}", v->code,
 	    v->message);
 	buf_printf(&head,
 	    "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"

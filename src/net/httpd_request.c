@@ -209,7 +209,7 @@ put_error(struct buf *body, const char *code, const char *message)
 		buf_puts(body, ",\"message\":");
 		str_put_json(body, str_of(message));
 	}
-	buf_puts(body, "}\n");
+	buf_putc(body, '}');
 }
 
 void
