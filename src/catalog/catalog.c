@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -378,16 +379,64 @@ catalog_handler_names(const struct catalog *c, size_t *ret_n)
 
 /* ---- checking ----------------------------------------------------------- */
 
-/*
- * Whether ${a} comes closer to acceptance than ${b}.  A body in the shape of
- * one document has many faults in the eyes of another, and their depth says
- * nothing, so the document with the fewest is the one that was meant.
- */
-static int
-is_closer(const struct schema_violation *a, const struct schema_violation *b)
+/* How many of the members in ${v} the schema ${schema} knows by name. */
+static size_t
+known_members(
+    const struct jval *root, const struct jval *schema, const struct jval *v)
 {
-	return a->faults != b->faults ? a->faults < b->faults
-				      : a->depth > b->depth;
+	const struct jval *e, *of;
+	size_t i, n = 0;
+	char *key;
+
+	if (jval_kind(v) == JDOC_ARRAY) {
+		of = jdoc_gets(asyncapi_resolve(root, schema), "items");
+		for (e = v + 1, i = 0; of != NULL && i < v->len;
+		     i++, e = jval_next(e))
+			n += known_members(root, of, e);
+	}
+	if (jval_kind(v) != JDOC_OBJECT)
+		return n;
+	for (e = v + 1, i = 0; i < v->len; i++, e = jval_next(e + 1)) {
+		key = mem_strndup(jval_str(e).data, jval_str(e).len);
+		of = asyncapi_property(root, schema, key);
+		free(key);
+		if (of != NULL)
+			n += 1 + known_members(root, of, e + 1);
+	}
+	return n;
+}
+
+/*
+ * Choose of the refusals the one to tell.  A body in the shape of one document
+ * has many faults in the eyes of another, and some are deeper than what is
+ * really wrong; so the document with the fewest is the one that was meant.
+ * Among equals it is the one that knows most of what is there, then the one
+ * with the deepest fault, then the first.
+ */
+static size_t
+closest(const struct entry *entry, const struct jval *body,
+    const struct schema_violation *found)
+{
+	const struct catalog_message *m = entry->messages;
+	unsigned int fewest = UINT_MAX;
+	size_t i, known, best = 0, best_known = 0;
+
+	for (i = 0; i < entry->nmessages; i++)
+		if (found[i].faults < fewest)
+			fewest = found[i].faults;
+	for (i = entry->nmessages; i-- > 0;) {
+		if (found[i].faults != fewest)
+			continue;
+		known = 1 + known_members(asyncapi_root(m[i].document),
+				m[i].message->payload, body);
+		if (known > best_known ||
+		    (known == best_known &&
+			found[i].depth >= found[best].depth)) {
+			best = i;
+			best_known = known;
+		}
+	}
+	return best;
 }
 
 int
@@ -396,8 +445,8 @@ catalog_check(const struct catalog *c, const struct catalog_resource *resource,
 {
 	const struct entry *entry = &c->entries[resource->index];
 	const struct schema *schema;
-	struct schema_violation found[2];
-	size_t i, now = 0, best = 0;
+	struct schema_violation *found;
+	size_t i;
 
 	for (i = 0; i < entry->nmessages; i++) {
 		schema = entry->messages[i].message->schema;
@@ -406,18 +455,16 @@ catalog_check(const struct catalog *c, const struct catalog_resource *resource,
 			return 0;
 	}
 	/* Refused by all of them, which is rare: now ask why. */
-	for (i = 0; i < entry->nmessages; i++) {
+	found = mem_array(entry->nmessages, sizeof(*found));
+	for (i = 0; i < entry->nmessages; i++)
 		(void)!schema_check(entry->messages[i].message->schema,
-		    jdoc_root(body), &found[now]);
-		if (i == 0 || is_closer(&found[now], &found[best])) {
-			best = now;
-			now = 1 - now;
-		}
-	}
-	memcpy(ret_violation->pointer, found[best].pointer,
+		    jdoc_root(body), &found[i]);
+	i = closest(entry, jdoc_root(body), found);
+	memcpy(ret_violation->pointer, found[i].pointer,
 	    sizeof(ret_violation->pointer));
-	memcpy(ret_violation->message, found[best].message,
+	memcpy(ret_violation->message, found[i].message,
 	    sizeof(ret_violation->message));
+	free(found);
 	return -1;
 }
 

@@ -97,7 +97,8 @@ const char *const *catalog_handler_names(
  * catalog_check(catalog, resource, body, ret_violation):
  * Check a body: valid if the message of any document for its resource accepts
  * it.  Of several refusals that of the document which came closest is told: the
- * one with the fewest faults, then the deepest, then the live document's.
+ * one with the fewest faults; among equals the one that knows most of the
+ * members that are there, then the deepest, then the live document's.
  *
  * Returns:   0 if it is valid, or -1 and ${ret_violation} says why not.
  * Thread:    any.

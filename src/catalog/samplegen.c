@@ -37,6 +37,8 @@ struct maker {
 
 static void make(struct maker *m, const struct jval *schema, struct str name,
     unsigned int depth);
+static void make_parts(struct maker *m, const struct parts *parts,
+    struct str name, unsigned int depth);
 
 /* ---- random ------------------------------------------------------------- */
 
@@ -135,7 +137,7 @@ pattern_set(struct pattern *p, int put)
 		p->at++;
 	}
 	c = 'a';
-	for (; p->at < p->end && (*p->at != ']' || first); first = 0) {
+	for (; p->at < p->end && *p->at != ']'; first = 0) {
 		low = (unsigned char)*p->at++;
 		if (low == '\\' && p->at < p->end)
 			low = (unsigned char)class_char(*p->at++);
@@ -530,6 +532,20 @@ is_required(const struct parts *parts, struct str key)
 	return 0;
 }
 
+/* Make the property ${key}, which every part may say something about. */
+static void
+make_property(struct maker *m, const struct parts *parts, struct str key,
+    unsigned int depth)
+{
+	struct parts of = {{NULL}, 0};
+	size_t i;
+
+	for (i = 0; i < parts->n; i++)
+		collect(m, &of,
+		    jdoc_get(jdoc_gets(parts->at[i], "properties"), key));
+	make_parts(m, &of, key, depth);
+}
+
 /* Make the properties that the schema names. */
 static void
 make_named(struct maker *m, const struct parts *parts, unsigned int depth)
@@ -554,7 +570,7 @@ make_named(struct maker *m, const struct parts *parts, unsigned int depth)
 			    str_eq(key, STR("action")))
 				jwrite_text(&m->w, m->gen->action);
 			else
-				make(m, e + 1, key, depth + 1);
+				make_property(m, parts, key, depth + 1);
 		}
 	}
 }
@@ -604,9 +620,9 @@ make_array(struct maker *m, const struct parts *parts, unsigned int depth)
 		least = (double)items->len;
 	if (contains != NULL && least < 1)
 		least = 1;
-	n = (size_t)(least > most ? most : least);
-	if (n > MAX_ITEMS)
-		n = MAX_ITEMS;
+	if (least > most)
+		least = most;
+	n = least > MAX_ITEMS ? MAX_ITEMS : (size_t)least;
 	jwrite_array(&m->w);
 	for (i = 0; i < n; i++) {
 		item = items;
@@ -640,32 +656,39 @@ given(const struct samplegen *gen, const struct parts *parts)
 	return v != NULL ? v : keyword(parts, "default");
 }
 
+/* Write a value for all of ${parts}, which is the property ${name}. */
+static void
+make_parts(struct maker *m, const struct parts *parts, struct str name,
+    unsigned int depth)
+{
+	const struct jval *v = given(m->gen, parts);
+	struct str type = pick_type(parts, depth);
+
+	if (v != NULL)
+		jwrite_jval(&m->w, v);
+	else if (depth >= MAX_DEPTH || str_eq(type, STR("null")))
+		jwrite_null(&m->w);
+	else if (str_eq(type, STR("object")))
+		make_object(m, parts, depth);
+	else if (str_eq(type, STR("array")))
+		make_array(m, parts, depth);
+	else if (str_eq(type, STR("boolean")))
+		jwrite_bool(&m->w, 0);
+	else if (str_eq(type, STR("integer")) || str_eq(type, STR("number")))
+		make_number(m, parts, name, str_eq(type, STR("integer")));
+	else
+		make_string(m, parts, name);
+}
+
 /* Write a value for ${schema}, which is the property ${name}. */
 static void
 make(struct maker *m, const struct jval *schema, struct str name,
     unsigned int depth)
 {
 	struct parts parts = {{NULL}, 0};
-	const struct jval *v;
-	struct str type;
 
 	collect(m, &parts, schema);
-	v = given(m->gen, &parts);
-	type = pick_type(&parts, depth);
-	if (v != NULL)
-		jwrite_jval(&m->w, v);
-	else if (depth >= MAX_DEPTH || str_eq(type, STR("null")))
-		jwrite_null(&m->w);
-	else if (str_eq(type, STR("object")))
-		make_object(m, &parts, depth);
-	else if (str_eq(type, STR("array")))
-		make_array(m, &parts, depth);
-	else if (str_eq(type, STR("boolean")))
-		jwrite_bool(&m->w, 0);
-	else if (str_eq(type, STR("integer")) || str_eq(type, STR("number")))
-		make_number(m, &parts, name, str_eq(type, STR("integer")));
-	else
-		make_string(m, &parts, name);
+	make_parts(m, &parts, name, depth);
 }
 
 void
