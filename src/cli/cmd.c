@@ -7,12 +7,15 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include "app/settings.h"
 #include "catalog/catalog.h"
 #include "config/config.h"
+#include "config/option.h"
 
 #include "cli/cmd.h"
 
 const struct cmd_entry *const cmd_table[] = {
+    &cmd_check,
     &cmd_send,
     &cmd_validate,
     &cmd_channels,
@@ -175,7 +178,29 @@ cmd_wrap(FILE *out, const char *text, size_t indent, size_t column)
 	(void)fputc('\n', out);
 }
 
-/* Read the sources of the configuration, and run. */
+/* What stands in the environment and in the file, behind the flags. */
+static int
+read_sources(const struct cmd_entry *entry, struct config *config,
+    const char *arg, struct err *err)
+{
+	struct err warning;
+
+	/* Help must be had whatever is wrong elsewhere. */
+	if (entry->options == OPTION_FOR_HELP)
+		return config_finish(config, err);
+	if (entry->arg_is_scripts && arg != NULL &&
+	    config_set(config, option_find_key("scripts"), arg, CONFIG_FLAG,
+		entry->name, err) == -1)
+		return -1;
+	if (config_set_env(config, environ, err) == -1 ||
+	    settings_load(config, &warning, err) == -1)
+		return -1;
+	if (warning.code != ERR_NONE)
+		(void)cmd_fail(CMD_GOOD, &warning);
+	return 0;
+}
+
+/* Read the command line and run the command. */
 static int
 run_entry(const struct cmd_entry *entry, char *const *args)
 {
@@ -197,18 +222,23 @@ run_entry(const struct cmd_entry *entry, char *const *args)
 		status = CMD_GOOD;
 		goto out;
 	}
-	if (config_set_env(config, environ, &err) == -1 ||
-	    config_finish(config, &err) == -1) {
-		status = cmd_fail(CMD_USAGE, &err);
+	if (call.nargs > entry->max_args) {
+		call.args = rest;
+		status = cmd_misuse(&call, "'%.60s' is one argument too many",
+		    rest[entry->max_args]);
+		goto out;
+	}
+	if (read_sources(entry, config, rest[0], &err) == -1) {
+		status = cmd_fail(
+		    err.code == ERR_NOT_FOUND || err.code == ERR_UNAVAILABLE
+			? CMD_UNREACHABLE
+			: CMD_USAGE,
+		    &err);
 		goto out;
 	}
 	call.config = config;
 	call.args = rest;
-	if (call.nargs > entry->max_args)
-		status = cmd_misuse(&call, "'%.60s' is one argument too many",
-		    rest[entry->max_args]);
-	else
-		status = entry->run(&call);
+	status = entry->run(&call);
 
 out:
 	free(rest);

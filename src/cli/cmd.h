@@ -36,6 +36,7 @@ struct cmd_entry {
 	const char *examples; /* Command lines, one a line; NULL if none. */
 	unsigned int options; /* enum option_command */
 	size_t max_args;      /* Arguments that are no options. */
+	int arg_is_scripts;   /* The first is the scripts folder. */
 
 	/* Returns an enum cmd_status. */
 	int (*run)(const struct cmd_call *call);
@@ -53,8 +54,8 @@ struct cmd_call {
 extern const struct cmd_entry *const cmd_table[];
 
 /* Each is at the end of its file. */
-extern const struct cmd_entry cmd_channels, cmd_help, cmd_manual, cmd_send,
-    cmd_validate;
+extern const struct cmd_entry cmd_channels, cmd_check, cmd_help, cmd_manual,
+    cmd_send, cmd_validate;
 
 /* What `help` prints about ${entry}; about itself, the list of commands. */
 void cmd_help_show(const struct cmd_entry *entry);

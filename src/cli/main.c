@@ -3,16 +3,30 @@
  * reach it.
  */
 
+#include <sys/stat.h>
+
 #include <stdio.h>
 #include <string.h>
+
+#include "script/proto.h"
+#include "script/worker.h"
 
 #include "cli/cmd.h"
 
 int
 main(int argc, char *argv[])
 {
+	struct stat st;
 	int status;
 
+	/* A worker is this binary as well, and needs nothing of the rest. */
+	if (argc == 2 && strcmp(argv[1], "worker") == 0) {
+		if (fstat(PROTO_SOCKET_FD, &st) == 0 && S_ISSOCK(st.st_mode))
+			return worker_main(PROTO_SOCKET_FD);
+		(void)fputs(
+		    "moonpost: a worker is started by the host\n", stderr);
+		return CMD_USAGE;
+	}
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		(void)puts("moonpost " MOONPOST_VERSION);
 		status = CMD_GOOD;

@@ -16,7 +16,7 @@ import pytest
 
 from conftest import MOONPOST, TIMEOUT_S, clean_env
 
-COMMANDS = ["send", "channels", "validate", "help"]
+COMMANDS = ["check", "send", "validate", "channels", "help"]
 SECRET = "a client secret"
 
 
@@ -103,6 +103,11 @@ def test_help_of_a_command_in_three_ways(moonpost, command):
         for line in r.out.split("examples\n")[0].splitlines():
             assert len(line) <= 80, line
     assert r.status == 0
+
+
+def test_a_worker_by_hand_is_refused(moonpost):
+    r = moonpost("worker")
+    assert r.status == 2 and "started by the host" in r.err
 
 
 def test_no_command_is_wrong_usage(moonpost):

@@ -1,0 +1,313 @@
+#include <sys/stat.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "json/jwrite.h"
+
+#include "catalog/catalog.h"
+#include "config/config.h"
+#include "config/option.h"
+#include "script/proto.h"
+#include "script/remote.h"
+#include "script/source.h"
+
+#include "cli/cmd.h"
+
+/* Loading is a matter of milliseconds; a loop at the top level is none. */
+#define DEADLINE_MS 10000
+
+/* Something to tell about a file. */
+struct problem {
+	char *file;
+	size_t line; /* 0: none. */
+	char *message;
+	int note; /* Worth a word, but not bad. */
+};
+
+struct checker {
+	const struct cmd_call *call;
+	struct remote *remote;
+	struct problem *problems;
+	size_t nproblems;
+	size_t cap;
+	size_t bad; /* Problems that are no notes. */
+	size_t nhandlers;
+	struct buf json; /* The scripts so far. */
+	struct jwrite w;
+};
+
+static void
+add(struct checker *checker, const char *file, size_t line, int note,
+    const char *message)
+{
+	struct problem *problem;
+
+	checker->problems = mem_grow(checker->problems, &checker->cap,
+	    checker->nproblems + 1, sizeof(*checker->problems));
+	problem = &checker->problems[checker->nproblems++];
+	problem->file = mem_strdup(file);
+	problem->line = line;
+	problem->message = mem_strdup(message);
+	problem->note = note;
+	checker->bad += note ? 0 : 1;
+}
+
+/* "scripts/x.lua:3: what"; text without a place is about ${file}. */
+static void
+add_placed(struct checker *checker, const char *file, const char *text)
+{
+	const char *colon = strstr(text, ".lua:"), *end;
+	uint64_t line;
+	size_t digits;
+	char *place;
+
+	if (colon != NULL) {
+		colon += strlen(".lua");
+		digits = strspn(colon + 1, "0123456789");
+		end = colon + 1 + digits;
+		if (end[0] == ':' && end[1] == ' ' &&
+		    str_parse_u64((struct str){colon + 1, digits}, UINT32_MAX,
+			&line) == 0) {
+			place = mem_strndup(text, (size_t)(colon - text));
+			add(checker, place, (size_t)line, 0, end + 2);
+			free(place);
+			return;
+		}
+	}
+	/* Only the file's name stands in front. */
+	if (strncmp(text, file, strlen(file)) == 0 &&
+	    strncmp(text + strlen(file), ": ", 2) == 0)
+		text += strlen(file) + 2;
+	add(checker, file, 0, 0, text);
+}
+
+/* Load one script.  Return -1 if no worker can be had, and tell it. */
+static int
+load(struct checker *checker, const struct source *source,
+    const struct source_file *script, struct proto_loaded *ret_loaded)
+{
+	struct proto_load request;
+	struct err err = ERR_INIT;
+	int rc;
+
+	*ret_loaded = (struct proto_loaded){0};
+	source_fill(source, script, "default", &request);
+	rc = remote_load(checker->remote, &request, ret_loaded, &err);
+	free(request.libs);
+	if (rc == -1 && err.code == ERR_UNAVAILABLE) {
+		(void)cmd_fail(CMD_UNREACHABLE, &err);
+		return -1;
+	}
+	if (rc == -1) {
+		add_placed(checker, script->chunk, err.msg);
+	} else if (ret_loaded->error != NULL) {
+		add_placed(checker, script->chunk, ret_loaded->error);
+	} else if (ret_loaded->nhandlers == 0) {
+		add(checker, script->chunk, 0, 1,
+		    "defines no global function on_*, so nothing calls it");
+	}
+	return 0;
+}
+
+static int
+by_place(const void *a, const void *b)
+{
+	const struct problem *p = a, *q = b;
+	int order = strcmp(p->file, q->file);
+
+	if (order != 0)
+		return order;
+	return p->line < q->line ? -1 : p->line > q->line;
+}
+
+static void
+show_problems(const struct checker *checker)
+{
+	int colour = cmd_colour(stdout);
+	const struct problem *p;
+	struct buf place = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < checker->nproblems; i++) {
+		p = &checker->problems[i];
+		buf_puts(&place, p->file);
+		if (p->line > 0)
+			buf_printf(&place, ":%zu", p->line);
+		buf_putc(&place, ':');
+		cmd_styled(stdout, colour, p->note ? CMD_BOLD : CMD_RED,
+		    buf_text(&place));
+		(void)fputs(p->note ? " note: " : " ", stdout);
+		cmd_put_visible(stdout, str_of(p->message));
+		(void)fputc('\n', stdout);
+		buf_reset(&place);
+	}
+	buf_free(&place);
+}
+
+static void
+show_summary(const struct checker *checker, size_t nscripts, const char *dir)
+{
+	struct buf line = BUF_INIT;
+
+	if (nscripts == 0) {
+		buf_printf(&line, "no scripts in %s", dir);
+	} else {
+		buf_printf(&line, "%zu script%s, %zu handler%s: ", nscripts,
+		    nscripts == 1 ? "" : "s", checker->nhandlers,
+		    checker->nhandlers == 1 ? "" : "s");
+		if (checker->bad == 0)
+			buf_puts(&line, "good");
+		else
+			buf_printf(&line, "%zu problem%s", checker->bad,
+			    checker->bad == 1 ? "" : "s");
+	}
+	cmd_styled(stdout, cmd_colour(stdout),
+	    checker->bad == 0 ? CMD_GREEN : CMD_RED, buf_text(&line));
+	(void)fputc('\n', stdout);
+	buf_free(&line);
+}
+
+static void
+json_script(struct checker *checker, const struct source_file *script,
+    const struct proto_loaded *loaded)
+{
+	size_t i;
+
+	jwrite_object(&checker->w);
+	jwrite_member_text(&checker->w, "name", script->name);
+	jwrite_member_text(&checker->w, "file", script->chunk);
+	jwrite_key(&checker->w, "handlers");
+	jwrite_array(&checker->w);
+	for (i = 0; i < loaded->nhandlers; i++)
+		jwrite_text(&checker->w, loaded->handlers[i]);
+	jwrite_array_end(&checker->w);
+	jwrite_object_end(&checker->w);
+}
+
+static void
+json_problems(struct checker *checker)
+{
+	struct jwrite *w = &checker->w;
+	const struct problem *p;
+	size_t i;
+
+	jwrite_key(w, "problems");
+	jwrite_array(w);
+	for (i = 0; i < checker->nproblems; i++) {
+		p = &checker->problems[i];
+		jwrite_object(w);
+		jwrite_member_text(w, "file", p->file);
+		jwrite_key(w, "line");
+		if (p->line > 0)
+			jwrite_uint(w, p->line);
+		else
+			jwrite_null(w);
+		jwrite_member_text(w, "severity", p->note ? "note" : "error");
+		jwrite_member_text(w, "message", p->message);
+		jwrite_object_end(w);
+	}
+	jwrite_array_end(w);
+	jwrite_key(w, "good");
+	jwrite_bool(w, checker->bad == 0);
+}
+
+/* Look at every script; returns an exit status. */
+static int
+check_all(struct checker *checker, const struct source *source, const char *dir)
+{
+	const struct source_file *scripts;
+	struct proto_loaded loaded;
+	size_t n, i;
+
+	scripts = source_scripts(source, &n);
+	checker->w = jwrite_begin(&checker->json, 2);
+	jwrite_object(&checker->w);
+	jwrite_key(&checker->w, "scripts");
+	jwrite_array(&checker->w);
+	for (i = 0; i < n; i++) {
+		if (scripts[i].error != NULL) {
+			add_placed(checker, scripts[i].chunk, scripts[i].error);
+			continue;
+		}
+		if (load(checker, source, &scripts[i], &loaded) == -1)
+			return CMD_UNREACHABLE;
+		checker->nhandlers += loaded.nhandlers;
+		json_script(checker, &scripts[i], &loaded);
+		proto_loaded_clear(&loaded);
+	}
+	jwrite_array_end(&checker->w);
+
+	if (checker->nproblems > 0)
+		qsort(checker->problems, checker->nproblems,
+		    sizeof(*checker->problems), by_place);
+	if (checker->call->config->json) {
+		json_problems(checker);
+		jwrite_object_end(&checker->w);
+		buf_putc(&checker->json, '\n');
+		cmd_flush(stdout, &checker->json);
+	} else {
+		show_problems(checker);
+		show_summary(checker, n, dir);
+	}
+	return checker->bad == 0 ? CMD_GOOD : CMD_BAD;
+}
+
+static int
+run(const struct cmd_call *call)
+{
+	const struct config *config = call->config;
+	const struct remote_options options = {
+	    .setup = {.mem_bytes = config->memory_limit,
+		.cpu_ms = config->cpu_limit_ms,
+		.slow_ms = config->cpu_limit_ms,
+		.handler_ms = DEADLINE_MS},
+	    .deadline_ms = DEADLINE_MS,
+	};
+	struct checker checker = {.call = call, .json = BUF_INIT};
+	struct source *source;
+	struct err err = ERR_INIT;
+	struct stat st;
+	int status, one;
+	size_t i;
+
+	one = stat(config->scripts, &st) == 0 && S_ISREG(st.st_mode);
+	if ((one ? source_one(config->scripts, &source, &err)
+		 : source_scan(config->scripts, &source, &err)) == -1)
+		return cmd_fail(CMD_UNREACHABLE, &err);
+	checker.remote = remote_open(&options);
+	status = check_all(&checker, source, config->scripts);
+
+	remote_close(checker.remote);
+	source_unref(source);
+	for (i = 0; i < checker.nproblems; i++) {
+		free(checker.problems[i].file);
+		free(checker.problems[i].message);
+	}
+	free(checker.problems);
+	buf_free(&checker.json);
+	return status;
+}
+
+const struct cmd_entry cmd_check = {
+    .name = "check",
+    .usage = "[DIR|FILE] [options]",
+    .help = "load the scripts without a host, and say what is wrong with them",
+    .about =
+	"Load every script of a folder (default: the scripts folder), or one "
+	"script, in a worker process without network and under the limits of a "
+	"host, and look for names of handlers that nothing calls and for "
+	"globals that nothing defines.\n\n"
+	"Exit status: 0 all is good, 1 something is wrong, 2 wrong usage, 3 "
+	"there is no such folder.",
+    .examples = "moonpost check\n"
+		"moonpost check scripts/on_issue.lua --json",
+    .options = OPTION_FOR_CHECK,
+    .max_args = 1,
+    .arg_is_scripts = 1,
+    .run = run,
+};

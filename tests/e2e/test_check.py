@@ -1,0 +1,99 @@
+"""moonpost check: what is wrong with scripts, told without a host."""
+
+import json
+import re
+
+import pytest
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+
+    def write(**files):
+        for name, source in files.items():
+            path = folder / (name.replace("__", "/") + ".lua")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(source)
+        return folder
+
+    return write
+
+
+GOOD = 'function on_issue(event)\n  log.info("seen", { action = event.action })\nend\n'
+
+
+def test_good_scripts(moonpost, scripts):
+    scripts(a=GOOD, b='local lib = require "shared"\nfunction on_event(event) lib.go(event) end\n',
+            lib__shared="local M = {}\nfunction M.go(event) return event end\nreturn M\n")
+    r = moonpost("check")
+    assert r.status == 0, r
+    assert r.out == "2 scripts, 2 handlers: good\n" and r.err == ""
+    told = json.loads(moonpost("check", "--json").out)
+    assert told["good"] is True and told["problems"] == []
+    assert told["scripts"][0] == {"name": "a", "file": "scripts/a.lua", "handlers": ["on_issue"]}
+
+
+def test_scripts_that_come_with_moonpost_are_good(moonpost):
+    from conftest import ROOT
+    r = moonpost("check", ROOT + "/scripts")
+    assert r.status == 0, r
+
+
+def test_a_folder_and_a_file_by_name(moonpost, scripts, tmp_path):
+    scripts(a=GOOD, b="function on_issue(")
+    (tmp_path / "scripts").rename(tmp_path / "elsewhere")
+    assert moonpost("check", "elsewhere").status == 1
+    assert moonpost("check", "elsewhere/a.lua").status == 0
+    assert moonpost("check", "elsewhere/b.lua").status == 1
+    assert moonpost("check", env={"MOONPOST_SCRIPTS": "elsewhere"}).status == 1
+
+
+def test_places_of_faults(moonpost, scripts):
+    scripts(syntax="\nfunction on_issue(event\nend\n", top='\n\nerror("no luck")\n', fine=GOOD,
+            field="local t = nil\nt.x = 1\n")
+    r = moonpost("check")
+    assert r.status == 1
+    lines = r.out.splitlines()
+    assert any(re.match(r"scripts/syntax\.lua:3: .*expected", line) for line in lines), r
+    assert "scripts/top.lua:3: no luck" in lines
+    assert any(line.startswith("scripts/field.lua:2: ") for line in lines)
+    assert lines[-1] == "4 scripts, 1 handler: 3 problems"
+    assert not any("fine.lua" in line for line in lines)
+
+
+def test_faults_as_json(moonpost, scripts):
+    scripts(top='\nerror("no luck")\n')
+    r = moonpost("check", "--json")
+    assert r.status == 1
+    told = json.loads(r.out)
+    assert told["good"] is False
+    assert told["problems"] == [
+        {"file": "scripts/top.lua", "line": 2, "severity": "error", "message": "no luck"}]
+
+
+def test_a_script_that_does_not_end_or_eats_memory_is_a_fault_like_another(moonpost, scripts):
+    scripts(loop="while true do end", memory='local t = {} while true do t[#t + 1] = ("x"):rep(1e6) .. #t end',
+            fine=GOOD)
+    r = moonpost("check", "--cpu-limit", "200ms", "--memory-limit", "16MiB")
+    assert r.status == 1
+    assert re.search(r"^scripts/loop\.lua(:1)?: ", r.out, re.M), r
+    assert re.search(r"^scripts/memory\.lua(:1)?: ", r.out, re.M), r
+    assert "fine.lua" not in r.out
+
+
+def test_a_script_without_handlers_is_worth_a_word(moonpost, scripts):
+    scripts(a="local function on_issue(event) return event end")
+    r = moonpost("check")
+    assert r.status == 0
+    assert "scripts/a.lua: note: defines no global function on_*" in r.out
+
+
+def test_nothing_to_check(moonpost, scripts):
+    scripts()
+    r = moonpost("check")
+    assert r.status == 0 and r.out == "no scripts in scripts\n"
+    r = moonpost("check", "nowhere")
+    assert r.status == 3 and "nowhere" in r.err and r.out == ""
+    assert moonpost("check", "a", "b").status == 2
