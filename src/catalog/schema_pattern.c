@@ -14,8 +14,8 @@
  * (some milliseconds). */
 #define EASY_LIMIT 1000U
 #define HARD_LIMIT 500000U
-#define HARD_DEPTH 100000U
-#define HEAP_KIB 20000U
+#define HARD_DEPTH 250000U
+#define HEAP_KIB 32768U
 
 /* What ECMA 262 calls white space and line terminators, within a class.  Both
  * end in a range, so that a hyphen behind them stands for itself. */
