@@ -18,44 +18,40 @@
  * right.
  */
 #define JOINING "[\\p{sc:Arab}\\p{sc:Syrc}\\p{sc:Nko}\\p{sc:Mand}\\p{sc:Mong}]"
-#define WRONG_LABEL                                                                   \
-	/* A mark at the start, hyphens at the ends or third and fourth. */           \
-	"^\\p{M}|^-|-$|^..--" /* Context: middle dot, keraia, geresh, katakana        \
-				 dot, digits. */                                      \
-	"|(?<!l)\\x{b7}|\\x{b7}(?!l)|\\x{375}(?!\\p{sc:Grek})"                        \
-	"|(?<!\\p{sc:Hebr})[\\x{5f3}\\x{5f4}]"                                        \
-	"|^(?=.*\\x{30fb})(?!.*[\\p{sc:Hira}\\p{sc:Kana}\\p{sc:Han}])"                \
-	"|^(?=.*[\\x{660}-\\x{669}])(?=.*[\\x{6f0}-\\x{6f9}])" /* Context:            \
-								  joiner and          \
-								  non-joiner.         \
-								*/                    \
-	"|(?<!\\p{Gr_Link})\\x{200d}"                                                 \
-	"|(?<!\\p{Gr_Link})(?<!" JOINING ")\\x{200c}"                                 \
-	"|(?<!\\p{Gr_Link})\\x{200c}(?!" JOINING                                      \
-	")" /* Valid by exception or by context; */                                   \
-	"|(?![-\\x{b7}\\x{df}\\x{375}\\x{3c2}\\x{5f3}\\x{5f4}\\x{6fd}"                \
-	"\\x{6fe}\\x{f0b}\\x{200c}\\x{200d}\\x{3007}\\x{30fb}])"     /* else          \
-									neither       \
-									letter,       \
-									mark nor      \
-									digit, or     \
-									with case,    \
-								      */              \
-	"(?:[^\\p{Ll}\\p{Lo}\\p{Lm}\\p{Mn}\\p{Mc}\\p{Nd}]|\\p{CWCF}" /* or an         \
-									exception,    \
-									a             \
-									Hangul        \
-									jamo,         \
-									or a          \
-									compatibility \
-									character.    \
-								      */              \
-	"|[\\x{640}\\x{7fa}\\x{302e}\\x{302f}\\x{3031}-\\x{3035}\\x{303b}"            \
-	"\\x{1100}-\\x{11ff}\\x{a960}-\\x{a97f}\\x{d7b0}-\\x{d7ff}"                   \
-	"\\x{aa}\\x{ba}\\x{2100}-\\x{214f}\\x{3131}-\\x{318e}"                        \
-	"\\x{f900}-\\x{fa0d}\\x{fa15}-\\x{fa1e}\\x{fa2a}-\\x{fdff}"                   \
-	"\\x{fe70}-\\x{ffef}\\x{1d400}-\\x{1d7ff}\\x{1ee00}-\\x{1eeff}"               \
+
+/* A mark at the start; hyphens at the ends, or third and fourth. */
+#define WRONG_PLACE "^\\p{M}|^-|-$|^..--"
+
+/* Middle dot, keraia, geresh, katakana dot, two sorts of Arabic digits; then
+ * joiner and non-joiner. */
+#define WRONG_CONTEXT                                                          \
+	"|(?<!l)\\x{b7}|\\x{b7}(?!l)|\\x{375}(?!\\p{sc:Grek})"                 \
+	"|(?<!\\p{sc:Hebr})[\\x{5f3}\\x{5f4}]"                                 \
+	"|^(?=.*\\x{30fb})(?!.*[\\p{sc:Hira}\\p{sc:Kana}\\p{sc:Han}])"         \
+	"|^(?=.*[\\x{660}-\\x{669}])(?=.*[\\x{6f0}-\\x{6f9}])"                 \
+	"|(?<!\\p{Gr_Link})\\x{200d}"                                          \
+	"|(?<!\\p{Gr_Link})(?<!" JOINING ")\\x{200c}"                          \
+	"|(?<!\\p{Gr_Link})\\x{200c}(?!" JOINING ")"
+
+/* What is valid by exception or in its context. */
+#define EXCEPTIONS                                                             \
+	"[-\\x{b7}\\x{df}\\x{375}\\x{3c2}\\x{5f3}\\x{5f4}\\x{6fd}\\x{6fe}"     \
+	"\\x{f0b}\\x{200c}\\x{200d}\\x{3007}\\x{30fb}]"
+
+/* Neither letter, mark nor digit; upper case; exceptions, Hangul jamo and
+ * compatibility characters. */
+#define WRONG_CHARACTER                                                        \
+	"|(?!" EXCEPTIONS ")(?:"                                               \
+	"[^\\p{Ll}\\p{Lo}\\p{Lm}\\p{Mn}\\p{Mc}\\p{Nd}]|\\p{CWCF}"              \
+	"|[\\x{640}\\x{7fa}\\x{302e}\\x{302f}\\x{3031}-\\x{3035}\\x{303b}"     \
+	"\\x{1100}-\\x{11ff}\\x{a960}-\\x{a97f}\\x{d7b0}-\\x{d7ff}"            \
+	"\\x{aa}\\x{ba}\\x{2100}-\\x{214f}\\x{3131}-\\x{318e}"                 \
+	"\\x{f900}-\\x{fa0d}\\x{fa15}-\\x{fa1e}\\x{fa2a}-\\x{fdff}"            \
+	"\\x{fe70}-\\x{ffef}\\x{1d400}-\\x{1d7ff}\\x{1ee00}-\\x{1eeff}"        \
 	"\\x{2f800}-\\x{2fa1f}])"
+
+static const char wrong_label_text[] =
+    WRONG_PLACE WRONG_CONTEXT WRONG_CHARACTER;
 
 static pthread_once_t wrong_label_once = PTHREAD_ONCE_INIT;
 static pcre2_code *wrong_label;
@@ -67,8 +63,10 @@ wrong_label_compile(void)
 	int number;
 
 	wrong_label =
-	    pcre2_compile((PCRE2_SPTR)WRONG_LABEL, PCRE2_ZERO_TERMINATED,
+	    pcre2_compile((PCRE2_SPTR)wrong_label_text, PCRE2_ZERO_TERMINATED,
 		PCRE2_UTF | PCRE2_DOTALL, &number, &offset, NULL);
+	if (wrong_label != NULL)
+		(void)pcre2_jit_compile(wrong_label, PCRE2_JIT_COMPLETE);
 }
 
 static size_t

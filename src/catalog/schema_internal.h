@@ -88,6 +88,7 @@ enum schema_format {
 struct schema_keys {
 	struct str *names;
 	size_t n;
+	uint64_t glance; /* Sorts most unknown names out. */
 	struct schema_slot *slots;
 	uint32_t mask; /* Slots less one; a power of two less one. */
 };
@@ -235,8 +236,28 @@ struct schema_fault {
 /* Build the look-up of keys->names; its memory is the arena's. */
 void schema_keys_build(struct schema_keys *keys, struct arena *arena);
 
+/* One of 64 bits: a name whose bit no other has is unknown at a glance. */
+static inline uint64_t
+schema_keys_glance(struct str name)
+{
+	unsigned int bit = (unsigned int)name.len * 7;
+
+	if (LIKELY(name.len > 0))
+		bit += (unsigned char)name.data[0] * 3U +
+		       (unsigned char)name.data[name.len - 1] * 5U;
+	return (uint64_t)1 << (bit % 64);
+}
+
 /* The place of ${name}, or SIZE_MAX. */
-size_t schema_keys_find(const struct schema_keys *keys, struct str name);
+size_t schema_keys_look_up(const struct schema_keys *keys, struct str name);
+
+static inline size_t
+schema_keys_find(const struct schema_keys *keys, struct str name)
+{
+	if (LIKELY((keys->glance & schema_keys_glance(name)) == 0))
+		return SIZE_MAX;
+	return schema_keys_look_up(keys, name);
+}
 
 /* ---- schema_set.c -------------------------------------------------------- */
 

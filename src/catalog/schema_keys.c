@@ -23,10 +23,8 @@ hash_name(struct str s)
 		b = (unsigned char)s.data[s.len / 2] |
 		    (uint64_t)(unsigned char)s.data[s.len - 1] << 8;
 	}
-	a = (a ^ s.len) * 0x9E3779B97F4A7C15U;
-	b = (b + s.len) * 0xC2B2AE3D27D4EB4FU;
-	a ^= b ^ (a >> 32) ^ (b >> 29);
-	return (uint32_t)((a * 0xBF58476D1CE4E5B9U) >> 32);
+	a ^= (b << 27 | b >> 37) ^ s.len * 0xC2B2AE3D27D4EB4FU;
+	return (uint32_t)((a * 0x9E3779B97F4A7C15U) >> 32);
 }
 
 void
@@ -42,6 +40,7 @@ schema_keys_build(struct schema_keys *keys, struct arena *arena)
 	keys->mask = (uint32_t)(slots - 1);
 	for (place = 0; place < keys->n; place++) {
 		/* Of two that are the same the last one counts. */
+		keys->glance |= schema_keys_glance(keys->names[place]);
 		hash = hash_name(keys->names[place]);
 		for (i = hash & keys->mask;
 		     keys->slots[i].place != 0 &&
@@ -55,14 +54,12 @@ schema_keys_build(struct schema_keys *keys, struct arena *arena)
 }
 
 size_t
-schema_keys_find(const struct schema_keys *keys, struct str name)
+schema_keys_look_up(const struct schema_keys *keys, struct str name)
 {
 	const struct schema_slot *slot;
 	const struct str *known;
 	uint32_t hash, i;
 
-	if (keys->n == 0)
-		return SIZE_MAX;
 	hash = hash_name(name);
 	for (i = hash & keys->mask;; i = (i + 1) & keys->mask) {
 		slot = &keys->slots[i];
