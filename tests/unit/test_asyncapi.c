@@ -259,13 +259,18 @@ Test(asyncapi, refuses_broken_channels_and_messages_and_says_where)
 	    "c:c:");
 }
 
+#define PAYLOAD "/channels/c/subscribe/message/payload/"
+
 Test(asyncapi, refuses_schemas_that_are_none_and_says_where)
 {
-	REFUSES(CHANNEL("      message: {payload: {type: strin}}\n"), "");
-	REFUSES(CHANNEL("      message: {payload: {pattern: '('}}\n"), "");
-	REFUSES(CHANNEL("      message: {payload: {$ref: '#/nowhere'}}\n"), "");
-	REFUSES(
-	    CHANNEL("      message: {payload: {properties: {a: 5}}}\n"), "");
+	REFUSES(CHANNEL("      message: {payload: {type: strin}}\n"),
+	    PAYLOAD "type: \"strin\" is not a type");
+	REFUSES(CHANNEL("      message: {payload: {pattern: '('}}\n"),
+	    PAYLOAD "pattern: \"(\" is not a regular expression");
+	REFUSES(CHANNEL("      message: {payload: {$ref: '#/nowhere'}}\n"),
+	    PAYLOAD "$ref: \"#/nowhere\" leads nowhere");
+	REFUSES(CHANNEL("      message: {payload: {properties: {a: 5}}}\n"),
+	    PAYLOAD "properties/a: must be a schema");
 }
 
 Test(asyncapi, refuses_what_is_too_deep_or_grows_too_large)

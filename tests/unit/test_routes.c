@@ -113,16 +113,17 @@ Test(routes, keeps_nothing_of_what_it_was_made_from)
 
 Test(routes, finds_each_of_many_integrations)
 {
+	static const char *const handlers[] = {"on_event"};
 	struct routes_script scripts[40];
-	char names[40][8];
+	char names[40][16];
 	struct catalog *catalog = open_catalog();
 	struct routes *routes;
 	int i;
 
 	for (i = 0; i < 40; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "i%d", i);
-		scripts[i] = (struct routes_script){
-		    names[i], names[i], HANDLERS("on_event")};
+		scripts[i] =
+		    (struct routes_script){names[i], names[i], handlers, 1};
 	}
 	routes = routes_create(catalog, scripts, 40);
 	for (i = 0; i < 40; i++) {
