@@ -5,21 +5,28 @@
 #include <pthread.h>
 
 #include "base/log.h"
+#include "base/mailbox.h"
+#include "store/store.h"
 
 #include "unit/ingress_util.h"
-#include "unit/store_util.h"
+#include "unit/scratch.h"
+
+static struct scratch scratch;
+static struct store *store;
+static struct mailbox *box;
 
 static void
 begin(void)
 {
-	struct store_options so;
+	struct store_options so = {.dedupe_window_ms = 3600000};
 	struct ingress_options o = util_ingress_options();
 
 	log_setup(LOG_FORMAT_JSON, LOG_ERROR, 0);
-	util_setup();
-	so = util_options();
-	cr_assert_eq(store_open(&so, &util_store, NULL), 0);
-	o.store = util_store;
+	scratch_make(&scratch);
+	box = mailbox_create(16);
+	so.path = scratch.dir;
+	cr_assert_eq(store_open(&so, &store, NULL), 0);
+	o.store = store;
 	o.threads = 2;
 	util_start(&o);
 }
@@ -28,7 +35,9 @@ static void
 end(void)
 {
 	util_stop();
-	util_teardown();
+	store_close(store);
+	mailbox_free(box);
+	scratch_clear(&scratch);
 }
 
 TestSuite(ingress_store, .init = begin, .fini = end, .timeout = 60);
@@ -69,13 +78,13 @@ deliveries(void)
 
 	(void)memset(&counts, 0, sizeof(counts));
 	counts.op.kind = STORE_OP_COUNTS;
-	counts.op.reply_to = util_box;
+	counts.op.reply_to = box;
 	counts.op.done = count_done;
 	counts.op.cookie = &done;
-	cr_assert_eq(store_submit(util_store, &counts.op, NULL), 0);
+	cr_assert_eq(store_submit(store, &counts.op, NULL), 0);
 	while (!done) {
-		mailbox_wait(util_box, -1);
-		mailbox_open_all(util_box);
+		mailbox_wait(box, -1);
+		mailbox_open_all(box);
 	}
 	cr_assert_eq(counts.op.rc, 0);
 	return counts.ret_deliveries;
