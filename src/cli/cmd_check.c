@@ -16,6 +16,7 @@
 #include "script/remote.h"
 #include "script/source.h"
 
+#include "cli/check_lint.h"
 #include "cli/cmd.h"
 
 /* Loading is a matter of milliseconds; a loop at the top level is none. */
@@ -31,6 +32,7 @@ struct problem {
 
 struct checker {
 	const struct cmd_call *call;
+	struct catalog *catalog;
 	struct remote *remote;
 	struct problem *problems;
 	size_t nproblems;
@@ -46,7 +48,15 @@ add(struct checker *checker, const char *file, size_t line, int note,
     const char *message)
 {
 	struct problem *problem;
+	size_t i;
 
+	/* Two scripts that require a broken lib tell the same of it. */
+	for (i = 0; i < checker->nproblems; i++) {
+		problem = &checker->problems[i];
+		if (problem->line == line && strcmp(problem->file, file) == 0 &&
+		    strcmp(problem->message, message) == 0)
+			return;
+	}
 	checker->problems = mem_grow(checker->problems, &checker->cap,
 	    checker->nproblems + 1, sizeof(*checker->problems));
 	problem = &checker->problems[checker->nproblems++];
@@ -55,6 +65,12 @@ add(struct checker *checker, const char *file, size_t line, int note,
 	problem->message = mem_strdup(message);
 	problem->note = note;
 	checker->bad += note ? 0 : 1;
+}
+
+static void
+add_found(void *cookie, const char *file, size_t line, const char *message)
+{
+	add(cookie, file, line, 0, message);
 }
 
 /* "scripts/x.lua:3: what"; text without a place is about ${file}. */
@@ -103,15 +119,76 @@ load(struct checker *checker, const struct source *source,
 		(void)cmd_fail(CMD_UNREACHABLE, &err);
 		return -1;
 	}
-	if (rc == -1) {
+	if (rc == -1)
 		add_placed(checker, script->chunk, err.msg);
-	} else if (ret_loaded->error != NULL) {
+	else if (ret_loaded->error != NULL)
 		add_placed(checker, script->chunk, ret_loaded->error);
-	} else if (ret_loaded->nhandlers == 0) {
-		add(checker, script->chunk, 0, 1,
-		    "defines no global function on_*, so nothing calls it");
-	}
 	return 0;
+}
+
+static void
+json_script(struct checker *checker, const struct source_file *script,
+    const struct proto_loaded *loaded)
+{
+	size_t i;
+
+	jwrite_object(&checker->w);
+	jwrite_member_text(&checker->w, "name", script->name);
+	jwrite_member_text(&checker->w, "file", script->chunk);
+	jwrite_key(&checker->w, "handlers");
+	jwrite_array(&checker->w);
+	for (i = 0; i < loaded->nhandlers; i++)
+		jwrite_text(&checker->w, loaded->handlers[i]);
+	jwrite_array_end(&checker->w);
+	jwrite_object_end(&checker->w);
+}
+
+/* Load every script, and then the libs that none of them has required. */
+static int
+load_all(struct checker *checker, const struct source *source)
+{
+	const struct source_file *scripts, *libs;
+	struct proto_loaded loaded;
+	size_t nscripts, nlibs, i, k;
+	char *required;
+	int rc = -1;
+
+	scripts = source_scripts(source, &nscripts);
+	libs = source_libs(source, &nlibs);
+	required = mem_zalloc(nlibs + 1);
+	for (i = 0; i < nscripts; i++) {
+		loaded = (struct proto_loaded){0};
+		if (scripts[i].error != NULL)
+			add_placed(checker, scripts[i].chunk, scripts[i].error);
+		else if (load(checker, source, &scripts[i], &loaded) == -1)
+			goto out;
+		else if (loaded.error == NULL && loaded.nhandlers == 0)
+			add(checker, scripts[i].chunk, 0, 1,
+			    "defines no global function on_*, so nothing calls "
+			    "it");
+		checker->nhandlers += loaded.nhandlers;
+		json_script(checker, &scripts[i], &loaded);
+		for (k = 0; k < loaded.nlibs; k++) {
+			if (source_lib(source, loaded.libs[k]) != NULL)
+				required[source_lib(source, loaded.libs[k]) -
+					 libs] = 1;
+		}
+		proto_loaded_clear(&loaded);
+	}
+	for (i = 0; i < nlibs; i++) {
+		if (libs[i].error != NULL) {
+			add_placed(checker, libs[i].chunk, libs[i].error);
+		} else if (!required[i]) {
+			if (load(checker, source, &libs[i], &loaded) == -1)
+				goto out;
+			proto_loaded_clear(&loaded);
+		}
+	}
+	rc = 0;
+
+out:
+	free(required);
+	return rc;
 }
 
 static int
@@ -173,23 +250,6 @@ show_summary(const struct checker *checker, size_t nscripts, const char *dir)
 }
 
 static void
-json_script(struct checker *checker, const struct source_file *script,
-    const struct proto_loaded *loaded)
-{
-	size_t i;
-
-	jwrite_object(&checker->w);
-	jwrite_member_text(&checker->w, "name", script->name);
-	jwrite_member_text(&checker->w, "file", script->chunk);
-	jwrite_key(&checker->w, "handlers");
-	jwrite_array(&checker->w);
-	for (i = 0; i < loaded->nhandlers; i++)
-		jwrite_text(&checker->w, loaded->handlers[i]);
-	jwrite_array_end(&checker->w);
-	jwrite_object_end(&checker->w);
-}
-
-static void
 json_problems(struct checker *checker)
 {
 	struct jwrite *w = &checker->w;
@@ -220,27 +280,20 @@ json_problems(struct checker *checker)
 static int
 check_all(struct checker *checker, const struct source *source, const char *dir)
 {
-	const struct source_file *scripts;
-	struct proto_loaded loaded;
-	size_t n, i;
+	struct err err = ERR_INIT;
+	size_t n;
 
-	scripts = source_scripts(source, &n);
+	(void)source_scripts(source, &n);
 	checker->w = jwrite_begin(&checker->json, 2);
 	jwrite_object(&checker->w);
 	jwrite_key(&checker->w, "scripts");
 	jwrite_array(&checker->w);
-	for (i = 0; i < n; i++) {
-		if (scripts[i].error != NULL) {
-			add_placed(checker, scripts[i].chunk, scripts[i].error);
-			continue;
-		}
-		if (load(checker, source, &scripts[i], &loaded) == -1)
-			return CMD_UNREACHABLE;
-		checker->nhandlers += loaded.nhandlers;
-		json_script(checker, &scripts[i], &loaded);
-		proto_loaded_clear(&loaded);
-	}
+	if (load_all(checker, source) == -1)
+		return CMD_UNREACHABLE;
 	jwrite_array_end(&checker->w);
+	if (n > 0 && check_lint(source, checker->remote, checker->catalog,
+			 add_found, checker, &err) == -1)
+		return cmd_fail(CMD_UNREACHABLE, &err);
 
 	if (checker->nproblems > 0)
 		qsort(checker->problems, checker->nproblems,
@@ -280,8 +333,11 @@ run(const struct cmd_call *call)
 		 : source_scan(config->scripts, &source, &err)) == -1)
 		return cmd_fail(CMD_UNREACHABLE, &err);
 	checker.remote = remote_open(&options);
-	status = check_all(&checker, source, config->scripts);
+	status = cmd_open_catalog(config, &checker.catalog);
+	if (status == CMD_GOOD)
+		status = check_all(&checker, source, config->scripts);
 
+	catalog_free(checker.catalog);
 	remote_close(checker.remote);
 	source_unref(source);
 	for (i = 0; i < checker.nproblems; i++) {

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from test_cli import DEPLOYS
+
 
 @pytest.fixture
 def scripts(tmp_path):
@@ -81,6 +83,42 @@ def test_a_script_that_does_not_end_or_eats_memory_is_a_fault_like_another(moonp
     assert re.search(r"^scripts/loop\.lua(:1)?: ", r.out, re.M), r
     assert re.search(r"^scripts/memory\.lua(:1)?: ", r.out, re.M), r
     assert "fine.lua" not in r.out
+
+
+def test_libs_are_looked_at_whether_required_or_not(moonpost, scripts):
+    scripts(a='require "broken"\n' + GOOD, b='require "broken"\n' + GOOD, lib__broken="x = = 1", lib__unused="y = = 1",
+            lib__fine="return {}")
+    r = moonpost("check")
+    assert r.status == 1
+    assert r.out.count("scripts/lib/broken.lua:1: ") == 1
+    assert r.out.count("scripts/lib/unused.lua:1: ") == 1
+    assert "fine.lua" not in r.out
+
+
+def test_a_file_that_cannot_be_read(moonpost, scripts, tmp_path):
+    (scripts() / "gone.lua").symlink_to("nowhere.lua")
+    r = moonpost("check")
+    assert r.status == 1 and "scripts/gone.lua: cannot read it" in r.out
+
+
+def test_misspelt_names(moonpost, scripts, tmp_path):
+    (tmp_path / "deploys.yml").write_text(DEPLOYS)
+    scripts(a="function on_isue(event)\n  lgo.info('x')\n  shared_total = shared_total + 1\n  return later\nend\n",
+            b="function on_deploy(event) json.encode(event) sleep(1) print(limit, string.rep) end\n",
+            lib__shared="limit = 5\nreturn { go = function() return undefiend end }\n")
+    r = moonpost("check")
+    assert r.status == 1
+    found = {line.split(": ")[0]: line for line in r.out.splitlines()}
+    assert "on_isue" in found["scripts/a.lua:1"] and "on_issue" in found["scripts/a.lua:1"]
+    assert "lgo" in found["scripts/a.lua:2"] and "log" in found["scripts/a.lua:2"]
+    assert "later" in found["scripts/a.lua:4"]
+    assert "on_deploy" in found["scripts/b.lua:1"]
+    assert "undefiend" in found["scripts/lib/shared.lua:1" if "scripts/lib/shared.lua:1" in found
+                                else "scripts/lib/shared.lua:2"]
+    # A handler that an added document calls is none; globals of a lib are known.
+    r = moonpost("check", "--schema", "deploys.yml")
+    assert r.status == 1 and "b.lua" not in r.out
+    assert moonpost("check", "--schema", "gone.yml").status == 3
 
 
 def test_a_script_without_handlers_is_worth_a_word(moonpost, scripts):

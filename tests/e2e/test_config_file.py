@@ -5,21 +5,7 @@ import os
 
 import pytest
 
-from test_cli import Catcher, sign
-
-DEPLOYS = """
-asyncapi: 2.6.0
-info: {title: deploys, version: 1.0.0}
-channels:
-  deploy:
-    publish:
-      message:
-        headers:
-          properties:
-            Sentry-Hook-Resource: {type: string, enum: [deploy]}
-        payload: {type: object, properties: {action: {enum: [started]}}}
-"""
-
+from test_cli import DEPLOYS, Catcher, sign
 
 @pytest.fixture
 def config(tmp_path):

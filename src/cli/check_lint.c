@@ -1,0 +1,147 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include "catalog/catalog.h"
+#include "script/lint.h"
+#include "script/proto.h"
+#include "script/remote.h"
+#include "script/source.h"
+
+#include "cli/check_lint.h"
+
+#define PREFIX "on_"
+
+/*
+ * A worker tells which globals named on_* a script has made.  This one makes
+ * one for each name that it found there, so that what the sandbox presets is
+ * known from the sandbox itself and from no second list.
+ */
+static const char probe[] = "local names = {}\n"
+			    "for name in pairs(_G) do\n"
+			    "  names[#names + 1] = name\n"
+			    "end\n"
+			    "for _, name in ipairs(names) do\n"
+			    "  _G[\"" PREFIX "\" .. name] = function() end\n"
+			    "end\n";
+
+struct names {
+	char **v;
+	size_t n;
+	size_t cap;
+};
+
+struct linter {
+	check_lint_cb *found;
+	void *cookie;
+	const char *file;
+};
+
+static void
+names_add(void *cookie, struct str name)
+{
+	struct names *names = cookie;
+
+	names->v =
+	    mem_grow(names->v, &names->cap, names->n + 1, sizeof(*names->v));
+	names->v[names->n++] = mem_strndup(name.data, name.len);
+}
+
+static void
+names_clear(struct names *names)
+{
+	size_t i;
+
+	for (i = 0; i < names->n; i++)
+		free(names->v[i]);
+	free(names->v);
+}
+
+static int
+ask_presets(struct remote *remote, struct names *names, struct err *err)
+{
+	struct proto_load load = {
+	    .integration = mem_strdup("default"),
+	    .script = mem_strdup("presets"),
+	    .chunk = mem_strdup("presets"),
+	    .source = STR(probe),
+	};
+	struct proto_loaded loaded = {0};
+	const char *handler;
+	size_t i;
+	int rc;
+
+	rc = remote_load(remote, &load, &loaded, err);
+	if (rc == 0 && loaded.error != NULL)
+		rc = err_set(err, ERR_INTERNAL, "%s", loaded.error);
+	for (i = 0; rc == 0 && i < loaded.nhandlers; i++) {
+		handler = loaded.handlers[i];
+		names_add(names, str_of(handler + strlen(PREFIX)));
+	}
+	if (rc == 0)
+		proto_loaded_clear(&loaded);
+	free(load.integration);
+	free(load.script);
+	free(load.chunk);
+	return rc;
+}
+
+static void
+report(
+    void *cookie, unsigned int line, unsigned int column, const char *message)
+{
+	const struct linter *linter = cookie;
+
+	(void)column;
+	linter->found(linter->cookie, linter->file, line, message);
+}
+
+static void
+lint_files(const struct source_file *files, size_t n, const struct names *known,
+    const struct catalog *catalog, struct linter *linter)
+{
+	struct lint_known good = {
+	    .globals = (const char *const *)known->v,
+	    .globals_n = known->n,
+	};
+	size_t i;
+
+	good.handlers = catalog_handler_names(catalog, &good.handlers_n);
+	for (i = 0; i < n; i++) {
+		linter->file = files[i].chunk;
+		lint_check(files[i].text, &good, report, linter);
+	}
+}
+
+int
+check_lint(const struct source *source, struct remote *remote,
+    const struct catalog *catalog, check_lint_cb *found, void *cookie,
+    struct err *err)
+{
+	struct linter linter = {found, cookie, NULL};
+	const struct source_file *scripts, *libs;
+	struct names known = {NULL, 0, 0};
+	size_t nscripts, nlibs, i;
+	int rc;
+
+	rc = ask_presets(remote, &known, err);
+	if (rc == -1)
+		goto out;
+	scripts = source_scripts(source, &nscripts);
+	libs = source_libs(source, &nlibs);
+
+	/* A script sees what a lib defines; a lib may count on its scripts. */
+	for (i = 0; i < nlibs; i++)
+		lint_globals(libs[i].text, names_add, &known);
+	lint_files(scripts, nscripts, &known, catalog, &linter);
+	for (i = 0; i < nscripts; i++)
+		lint_globals(scripts[i].text, names_add, &known);
+	lint_files(libs, nlibs, &known, catalog, &linter);
+
+out:
+	names_clear(&known);
+	return rc;
+}

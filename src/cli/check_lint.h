@@ -1,0 +1,36 @@
+#ifndef CLI_CHECK_LINT_H_
+#define CLI_CHECK_LINT_H_
+
+/*
+ * Misspelt names in a folder of scripts: the linter, told what a script finds
+ * in a worker, what its libs define, and which handlers the catalogue calls.
+ *
+ * Floor: 7 (cli).  May include everything.
+ */
+
+#include <stddef.h>
+
+#include "base/compiler.h"
+
+struct catalog;
+struct err;
+struct remote;
+struct source;
+
+/* Something that was found; borrowed. */
+typedef void check_lint_cb(
+    void *cookie, const char *file, size_t line, const char *message);
+
+/**
+ * check_lint(source, remote, catalog, found, cookie, err):
+ * Look at every script and every lib of ${source}.
+ *
+ * Errors:    those of remote_load(): the worker could not say what it presets.
+ * Ownership: borrows everything.
+ * Thread:    that of ${remote}; blocks.
+ */
+int check_lint(const struct source *source, struct remote *remote,
+    const struct catalog *catalog, check_lint_cb *found, void *cookie,
+    struct err *err) ATTR_MUSTCHECK;
+
+#endif /* !CLI_CHECK_LINT_H_ */
