@@ -102,7 +102,10 @@ add_placed(struct checker *checker, const char *file, const char *text)
 	add(checker, file, 0, 0, text);
 }
 
-/* Load one script.  Return -1 if no worker can be had, and tell it. */
+/*
+ * Load one file.  Return 0, or 1 if it does not load, or -1 if no worker can be
+ * had, which was told.
+ */
 static int
 load(struct checker *checker, const struct source *source,
     const struct source_file *script, struct proto_loaded *ret_loaded)
@@ -123,7 +126,7 @@ load(struct checker *checker, const struct source *source,
 		add_placed(checker, script->chunk, err.msg);
 	else if (ret_loaded->error != NULL)
 		add_placed(checker, script->chunk, ret_loaded->error);
-	return 0;
+	return rc == -1 || ret_loaded->error != NULL;
 }
 
 static void
@@ -158,11 +161,15 @@ load_all(struct checker *checker, const struct source *source)
 	required = mem_zalloc(nlibs + 1);
 	for (i = 0; i < nscripts; i++) {
 		loaded = (struct proto_loaded){0};
+		rc = 1;
 		if (scripts[i].error != NULL)
-			add_placed(checker, scripts[i].chunk, scripts[i].error);
-		else if (load(checker, source, &scripts[i], &loaded) == -1)
+			add_placed(
+			    checker, scripts[i].chunk, scripts[i].error);
+		else
+			rc = load(checker, source, &scripts[i], &loaded);
+		if (rc == -1)
 			goto out;
-		else if (loaded.error == NULL && loaded.nhandlers == 0)
+		if (rc == 0 && loaded.nhandlers == 0)
 			add(checker, scripts[i].chunk, 0, 1,
 			    "defines no global function on_*, so nothing calls "
 			    "it");
@@ -179,7 +186,8 @@ load_all(struct checker *checker, const struct source *source)
 		if (libs[i].error != NULL) {
 			add_placed(checker, libs[i].chunk, libs[i].error);
 		} else if (!required[i]) {
-			if (load(checker, source, &libs[i], &loaded) == -1)
+			rc = load(checker, source, &libs[i], &loaded);
+			if (rc == -1)
 				goto out;
 			proto_loaded_clear(&loaded);
 		}
