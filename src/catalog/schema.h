@@ -32,10 +32,13 @@ struct schema_violation {
  * Compile the schema ${at}, a value within the document ${root}; references
  * (`$ref`) are resolved within ${root}, by JSON Pointer or by `$id`.
  *
+ * The meta-schema of draft-07 is known by its URI; nothing else outside is.
+ *
  * Errors:    ERR_INVALID      a keyword's value is not what it must be, a
  *                             pattern does not compile, a reference leads
- *                             nowhere or outside; the message has the pointer
- *                             of the place.
+ *                             nowhere or outside, a schema applies itself to
+ *                             the same value without end; the message has the
+ *                             pointer of the place.
  * Ownership: ${root} is borrowed, the schema keeps nothing of it; the caller
  *            frees with schema_free().
  * Thread:    any.  The result is immutable and may be read by every thread.
@@ -48,11 +51,16 @@ void schema_free(struct schema *schema);
 /**
  * schema_check(schema, value, ret_violation):
  * Check ${value}.  Of several faults the one at the deepest place is told; on a
- * tie the first.
+ * tie the first.  What is missing or not allowed has a place as well: the one
+ * where it would be, or is.
+ *
+ * The work is bounded, in proportion to the value's size: what would take more,
+ * or a pattern that backtracks too much, is refused with a message that says
+ * so. A valid value costs no allocation, save for patterns and `uniqueItems`.
  *
  * Returns:   0 if it is valid; -1 if not, and ${ret_violation} (may be NULL)
  *            says where and why.
- * Thread:    any.
+ * Thread:    any; needs up to 1.5 MiB of its stack.
  */
 int schema_check(const struct schema *schema, const struct jval *value,
     struct schema_violation *ret_violation) ATTR_MUSTCHECK;
