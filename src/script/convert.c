@@ -65,6 +65,15 @@ convert_is_array(lua_State *L, int idx)
 	return same;
 }
 
+int
+convert_null_index(lua_State *L)
+{
+	if (lua_type(L, 2) == LUA_TSTRING)
+		return luaL_error(L, "attempt to index json.null (field '%s')",
+		    lua_tostring(L, 2));
+	return luaL_error(L, "attempt to index json.null");
+}
+
 /*
  * Push ${v}; the mark of arrays is at ${mark}.  Returns the value behind it.
  * Objects are not looked up but written in their order, so that of two members

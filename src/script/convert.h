@@ -53,7 +53,8 @@ int convert_is_array(lua_State *L, int idx);
 int convert_encode(
     lua_State *L, int idx, struct buf *out, struct err *err) ATTR_MUSTCHECK;
 
-/* The __tostring of json.null. */
+/* The __tostring and the __index of json.null: the second one raises. */
 int convert_null_tostring(lua_State *L);
+int convert_null_index(lua_State *L);
 
 #endif /* !SCRIPT_CONVERT_H_ */

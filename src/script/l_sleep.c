@@ -68,7 +68,9 @@ check_deadline(lua_State *L, const struct vm_task *task, uint64_t ms)
 	struct vm *vm = task->vm;
 	uint64_t spent = clock_mono_ms() - task->begun_mono_ms;
 
-	if (vm->limits.handler_ms == 0 || spent + ms < vm->limits.handler_ms)
+	/* Once it is over, the deadline itself comes at the next wait. */
+	if (vm->limits.handler_ms == 0 || spent >= vm->limits.handler_ms ||
+	    ms < vm->limits.handler_ms - spent)
 		return;
 	buf_reset(&vm->scratch);
 	buf_puts(&vm->scratch, "sleep is longer than what is left of the "

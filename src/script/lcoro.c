@@ -101,8 +101,9 @@ co_resume(lua_State *L)
 	if (vm_killing(L))
 		return vm_kill_on(L);
 	if (n == -1) {
-		lua_pushboolean(L, 0);
 		lua_xmove(co, L, 1);
+		lua_pushboolean(L, 0);
+		lua_insert(L, -2);
 		return 2;
 	}
 	lua_pushboolean(L, 1);

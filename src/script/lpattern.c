@@ -88,6 +88,10 @@ in_class(int c, int letter)
 	case 'x':
 		in = isxdigit(c);
 		break;
+	case 'z':
+		/* Not in the manual any more, but still in use. */
+		in = c == 0;
+		break;
 	default:
 		return letter == c;
 	}

@@ -56,9 +56,8 @@ tab_remove(lua_State *L)
 	size = luaL_len(L, 1);
 	pos = luaL_optinteger(L, 2, size);
 	luaL_argcheck(L,
-	    lua_isnoneornil(L, 2) ||
-		(lua_Unsigned)pos - 1 <= (lua_Unsigned)size,
-	    2, "position out of bounds");
+	    pos == size || (lua_Unsigned)pos - 1 <= (lua_Unsigned)size, 2,
+	    "position out of bounds");
 	(void)lua_geti(L, 1, pos);
 	for (; pos < size; pos++) {
 		if (OVER())

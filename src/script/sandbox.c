@@ -274,9 +274,9 @@ static void
 open_null(lua_State *L)
 {
 	lua_pushlightuserdata(L, NULL);
-	lua_createtable(L, 0, 2);
-	lua_pushliteral(L, "json.null");
-	lua_setfield(L, -2, "__name");
+	lua_createtable(L, 0, 3);
+	lua_pushcfunction(L, convert_null_index);
+	lua_setfield(L, -2, "__index");
 	lua_pushboolean(L, 0);
 	lua_setfield(L, -2, "__metatable");
 	lua_pushcfunction(L, convert_null_tostring);

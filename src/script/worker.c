@@ -55,8 +55,8 @@ struct worker {
 	struct bundle_env env;
 	int set_up;
 	int stopping;
-	int status;   /* Of worker_main(). */
-	int over;     /* The socket is closed, or the host is mad. */
+	int status; /* Of worker_main(). */
+	int over;   /* The socket is closed, or the host is mad. */
 	uint64_t questions;
 	struct proto_page spare_page; /* Where there is no shared one. */
 	TAILQ_HEAD(loaded_list, loaded) bundles;

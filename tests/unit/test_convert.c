@@ -1,0 +1,218 @@
+#include <stdlib.h>
+
+#include <lua.h>
+
+#include <lua-cjson.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "script/convert.h"
+#include "script/vm_internal.h"
+#include "unit/script_fixture.h"
+#include "json/jdoc.h"
+
+TestSuite(convert, .init = fix_setup, .fini = fix_teardown, .timeout = 60);
+
+Test(convert, json_survives_a_round_trip)
+{
+	static const char *const texts[] = {"[]", "{}", "[[],{}]", "null",
+	    "true", "false", "0", "-1", "9223372036854775807",
+	    "-9223372036854775808", "4505281256062976", "1.5", "1.0", "1e+300",
+	    "\"\"", "\"\\u0000\"", "\"\xC3\xA4\"", "[null]", "[1,null,2]",
+	    "{\"a\":[]}", "{\"a\":{}}", "{\"1\":1}", "[{\"a\":[1,[2,[3]]]}]",
+	    "{\"\":\"\"}", "0.1", "-0.0", "1700000000.1234567"};
+	char *source;
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		source = mem_printf(
+		    "local t = %s[==[%s]==] local v = json.decode(t) "
+		    "local back = json.encode(v) "
+		    "assert(back == t, back .. ' ' .. t)",
+		    "", texts[i]);
+		fix_good(source);
+		free(source);
+		proto_outcome_clear(&outcomes[1]);
+		ended[1] = 0;
+	}
+}
+
+Test(convert, values_have_the_types_of_lua)
+{
+	fix_good(
+	    "local v = json.decode('[1,1.0,18446744073709551615,null,{},[]]') "
+	    "assert(math.type(v[1]) == 'integer' and math.type(v[2]) == "
+	    "'float') assert(v[3] == 18446744073709551615.0) "
+	    "assert(v[4] == json.null and v[4] ~= nil and #v == 6) "
+	    "assert(next(v[5]) == nil and #v[6] == 0) "
+	    "assert(json.decode('{\"a\":1,\"a\":2}').a == 2)");
+}
+
+Test(convert, an_array_stays_one_when_a_script_changes_it)
+{
+	fix_good("local t = json.decode('{\"tags\":[1]}') "
+		 "table.remove(t.tags) "
+		 "assert(json.encode(t) == '{\"tags\":[]}') "
+		 "t.tags[1] = 'x' assert(json.encode(t) == "
+		 "'{\"tags\":[\"x\"]}')");
+}
+
+Test(convert, lua_tables_become_what_they_look_like)
+{
+	fix_good(
+	    "assert(json.encode({}) == '{}') "
+	    "assert(json.encode(json.array{}) == '[]') "
+	    "assert(json.encode(json.array()) == '[]') "
+	    "assert(json.encode({1, 2}) == '[1,2]') "
+	    "assert(json.encode({a = {b = {}}}) == '{\"a\":{\"b\":{}}}') "
+	    "assert(json.encode({json.null}) == '[null]') "
+	    "assert(json.encode(nil) == 'null') "
+	    "assert(json.encode('a\"b\\n') == '\"a\\\\\"b\\\\n\"') "
+	    "assert(json.encode(2^53) == '9007199254740992.0' or "
+	    "json.encode(2^53) == '9.007199254740992e15', "
+	    "json.encode(2^53)) "
+	    "local t = {} assert(json.encode({t, t}) == '[{},{}]') "
+	    /* Metamethods have no say. */
+	    "assert(json.encode(setmetatable({1}, {__index = error, __len = "
+	    "error, __pairs = error})) == '[1]')");
+}
+
+Test(convert, errors_name_the_path)
+{
+	static const char *const cases[][2] = {
+	    {"json.encode({data = {items = {1, {fn = print}}}})",
+		"cannot encode data.items[2].fn: it is a function"},
+	    {"json.encode({a = 0/0})", "cannot encode a: it is not a number"},
+	    {"json.encode({a = {math.huge}})",
+		"cannot encode a[1]: it is infinite"},
+	    {"local t = {} t.self = {t} json.encode(t)",
+		"cannot encode self[1]: it contains itself"},
+	    {"json.encode({x = {1, 2, a = 3}})",
+		"cannot encode x: a table with both positions and names"},
+	    {"json.encode({x = {a = 3, 1}})",
+		"cannot encode x: a table with both positions and names"},
+	    {"json.encode({x = {[1] = 1, [11] = 2}})",
+		"cannot encode x: an array with holes"},
+	    {"json.encode({x = {[true] = 1}})",
+		"cannot encode x: a key is neither"},
+	    {"json.encode({x = {[1.5] = 1}})",
+		"cannot encode x: a key is neither"},
+	    {"json.encode({x = {[-1] = 1}})",
+		"cannot encode x: a key is neither"},
+	    {"json.encode(print)", "cannot encode this value"},
+	    {"json.encode(coroutine.create(print))", "it is a thread"},
+	    {"local t = json.array{1} t.x = 1 json.encode(t)",
+		"both positions and names"},
+	    {"json.encode()", "value expected"},
+	    {"json.array(setmetatable({}, {}))", "has a metatable"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fix_bad(cases[i][0], cases[i][1]);
+		proto_outcome_clear(&outcomes[1]);
+		ended[1] = 0;
+	}
+}
+
+Test(convert, bad_text_is_nil_message_offset)
+{
+	fix_good("local v, e, at = json.decode('[1,') "
+		 "assert(v == nil and type(e) == 'string' and at == 3) "
+		 "v, e, at = json.decode('') assert(v == nil and at == 0) "
+		 "v, e, at = json.decode('{\"a\":1} x') assert(at == 8) "
+		 "v, e, at = json.decode('{\"a\":01}') assert(v == nil) "
+		 "assert(not pcall(json.decode))");
+}
+
+/* A 22 KB event as Sentry sends it: an exception with 60 frames. */
+static void
+put_event(struct buf *out)
+{
+	int i;
+
+	buf_puts(out,
+	    "{\"action\":\"created\",\"data\":{\"error\":{\"project\":"
+	    "4505281256062976,\"tags\":[[\"level\",\"error\"],"
+	    "[\"os\",\"Linux\"]],\"exception\":{\"values\":[{\"type\":"
+	    "\"TypeError\",\"stacktrace\":{\"frames\":[");
+	for (i = 0; i < 60; i++)
+		buf_printf(out,
+		    "%s{\"filename\":\"app/components/module_%d.js\",\"abs_"
+		    "path\":\"https://static.example.com/app/components/"
+		    "module_%d.js\",\"function\":\"handler%d\",\"lineno\":%d,"
+		    "\"colno\":17,\"in_app\":true,\"context_line\":\"    "
+		    "return this.props.items.map(render);\",\"pre_context\":"
+		    "[\"function a() {\",\"  let b = 1;\"],\"vars\":{\"n\":"
+		    "null,\"x\":1.5},\"module\":null}",
+		    i == 0 ? "" : ",", i, i, i, i * 7);
+	buf_puts(out, "]}}]}}}}");
+}
+
+static uint64_t
+time_of(lua_State *L, lua_CFunction f, int rounds)
+{
+	uint64_t begun, best = UINT64_MAX;
+	int i, n;
+
+	for (n = 0; n < 5; n++) {
+		begun = clock_thread_cpu_ns();
+		for (i = 0; i < rounds; i++) {
+			lua_pushcfunction(L, f);
+			lua_pushvalue(L, 1);
+			lua_call(L, 1, 1);
+			lua_pop(L, 1);
+		}
+		if (clock_thread_cpu_ns() - begun < best)
+			best = clock_thread_cpu_ns() - begun;
+	}
+	return best / (uint64_t)rounds / 1000;
+}
+
+static struct jdoc bench_doc;
+
+static int
+ours(lua_State *L)
+{
+	size_t len;
+	const char *s = lua_tolstring(L, 1, &len);
+
+	if (jdoc_parse(&bench_doc, s, len, NULL, NULL) == -1)
+		return luaL_error(L, "no JSON");
+	convert_push(L, jdoc_root(&bench_doc));
+	return 1;
+}
+
+static int
+theirs(lua_State *L)
+{
+	lua_getglobal(L, "cjson_decode");
+	lua_pushvalue(L, 1);
+	lua_call(L, 1, 1);
+	return 1;
+}
+
+Test(convert, is_faster_than_cjson)
+{
+	struct buf text = BUF_INIT;
+	lua_State *L = luaL_newstate();
+	uint64_t a, b;
+
+	put_event(&text);
+	convert_open(L);
+	luaopen_cjson(L);
+	lua_getfield(L, -1, "decode");
+	lua_setglobal(L, "cjson_decode");
+	lua_settop(L, 0);
+	lua_pushlstring(L, text.data, text.len);
+	(void)time_of(L, ours, 50);
+	a = time_of(L, ours, 100);
+	b = time_of(L, theirs, 100);
+	(void)printf("%zu bytes: ours %llu us, cjson %llu us\n", text.len,
+	    (unsigned long long)a, (unsigned long long)b);
+	cr_expect_lt(a, b);
+	lua_close(L);
+	jdoc_free(&bench_doc);
+	buf_free(&text);
+}
