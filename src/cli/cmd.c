@@ -15,8 +15,9 @@
 #include "cli/cmd.h"
 
 const struct cmd_entry *const cmd_table[] = {
-    &cmd_check,
+    &cmd_serve,
     &cmd_send,
+    &cmd_check,
     &cmd_validate,
     &cmd_channels,
     &cmd_help,

@@ -55,7 +55,7 @@ extern const struct cmd_entry *const cmd_table[];
 
 /* Each is at the end of its file. */
 extern const struct cmd_entry cmd_channels, cmd_check, cmd_help, cmd_manual,
-    cmd_send, cmd_validate;
+    cmd_send, cmd_serve, cmd_validate;
 
 /* What `help` prints about ${entry}; about itself, the list of commands. */
 void cmd_help_show(const struct cmd_entry *entry);

@@ -1,0 +1,46 @@
+#ifndef APP_APP_H_
+#define APP_APP_H_
+
+/*
+ * `moonpost serve`: puts the floors together, and takes them apart again.
+ *
+ * Floor: 6 (app).  May include everything below.
+ */
+
+#include "base/compiler.h"
+
+struct config;
+struct err;
+
+/**
+ * app_serve(config, err):
+ * Run the host until SIGTERM or SIGINT.  The first lets the handlers that run
+ * end and puts the rest back; the second does not wait for them.  SIGHUP looks
+ * at the scripts and the configuration again.
+ *
+ * Returns:   0 after it was told to stop; -1 if it could not start.
+ * Errors:    ERR_INVALID      something is missing or wrong in the
+ * configuration; others           what it needs could not be opened or reached.
+ * Ownership: borrows ${config}.
+ * Thread:    the main thread; blocks.
+ */
+int app_serve(const struct config *config, struct err *err) ATTR_MUSTCHECK;
+
+/* Have the log look as ${config} says: for serve and for every other command.
+ */
+void app_setup_log(const struct config *config);
+
+/**
+ * app_dev_secret(data_dir, make, ret_secret, err):
+ * The client secret of development, kept in the data folder; ${make} it if
+ * there is none.
+ *
+ * Errors:    ERR_NOT_FOUND    there is none, and it is not to be made;
+ *            ERR_UNAVAILABLE  the file cannot be read or written.
+ * Ownership: the caller frees *${ret_secret} with free().
+ * Thread:    any; blocks on the disk.
+ */
+int app_dev_secret(const char *data_dir, int make, char **ret_secret,
+    struct err *err) ATTR_MUSTCHECK;
+
+#endif /* !APP_APP_H_ */

@@ -1,0 +1,495 @@
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "base/mem.h"
+
+#include "catalog/catalog.h"
+#include "catalog/routes.h"
+#include "config/config.h"
+#include "config/option.h"
+#include "crypto/secret.h"
+#include "crypto/secrets.h"
+#include "dispatch/dispatch.h"
+#include "ingress/ingress.h"
+#include "net/loop.h"
+#include "script/source.h"
+#include "script/watch.h"
+#include "store/store.h"
+
+#include "app/app.h"
+#include "app/settings.h"
+
+/* How long what runs may go on after SIGTERM: answers, then handlers. */
+#define DRAIN_ANSWERS_MS 5000
+#define DRAIN_HANDLERS_MS 10000
+
+/* Letters to the main loop: answers of the store, above all. */
+#define MAIN_MAILBOX 65536
+
+/* A script that uses more CPU than that in a slice goes to the slow lane. */
+#define SLOW_MS 100
+
+/* The scripts folder of one integration, and the watch on it. */
+struct folder {
+	struct app *app;
+	const char *integration; /* The config's. */
+	const char *dir;         /* The config's. */
+	struct watch *watch;
+};
+
+struct app {
+	const struct config *config; /* Borrowed. */
+	struct config *reloaded;     /* The newest after SIGHUP, or NULL. */
+	struct catalog *catalog;
+	struct secrets *secrets;
+	struct store *store;
+	struct loop *loop;
+	struct dispatch *dispatch;
+	struct routes *routes; /* The newest; holds a reference. */
+	struct ingress *ingress;
+	struct folder *folders; /* One an integration. */
+	char *dev_secret;       /* NULL: there are real ones. */
+	struct event *signals[3];
+	uint64_t started_mono_ms;
+	int stopping;
+	int failed; /* Once the loop was running: err says why. */
+	struct err *err;
+};
+
+/* ---- what the floors ask of each other ------------------------------------
+ */
+
+static int
+give_secret(void *cookie, const char *integration, const char *name,
+    struct buf *ret_value, struct err *err)
+{
+	struct app *app = cookie;
+	struct secret *secret;
+
+	if (secrets_get(app->secrets, integration, name, &secret, err) == -1)
+		return -1;
+	buf_put(ret_value, secret->data, secret->len);
+	secret_free(secret);
+	return 0;
+}
+
+static void
+redact_run(void *cookie, struct buf *text)
+{
+	struct app *app = cookie;
+
+	secrets_redact(app->secrets, text);
+}
+
+static void
+take_routes(void *cookie, struct routes *routes)
+{
+	struct app *app = cookie;
+
+	if (app->ingress != NULL)
+		ingress_set_routes(app->ingress, routes);
+	routes_unref(app->routes);
+	app->routes = routes;
+}
+
+static void
+folder_changed(void *cookie, struct source *source)
+{
+	struct folder *folder = cookie;
+
+	if (!folder->app->stopping)
+		dispatch_update(
+		    folder->app->dispatch, folder->integration, source);
+}
+
+static void
+folder_trouble(void *cookie, const char *why)
+{
+	struct folder *folder = cookie;
+
+	if (why == NULL)
+		log_info("scripts folder is back",
+		    LOG_STR("integration", folder->integration),
+		    LOG_STR("folder", folder->dir));
+	else
+		log_error("scripts folder cannot be read",
+		    LOG_STR("integration", folder->integration),
+		    LOG_STR("folder", folder->dir), LOG_STR("error", why));
+}
+
+/* ---- start ------------------------------------------------------------------
+ */
+
+/* Every integration needs a client secret: without one nothing can be genuine.
+ */
+static int
+find_secrets(struct app *app, struct err *err)
+{
+	const struct config *config = app->config;
+	const struct config_integration *in;
+	size_t i, k;
+
+	for (i = 0; i < config->nintegrations; i++) {
+		in = &config->integrations[i];
+		for (k = 0; k < in->client_secrets.n; k++)
+			secrets_remember(app->secrets,
+			    in->client_secrets.items[k],
+			    strlen(in->client_secrets.items[k]));
+		if (in->client_secrets.n > 0)
+			continue;
+		if (!config->dev)
+			return err_set(err, ERR_INVALID,
+			    "no client secret%s%s: set SENTRY_CLIENT_SECRET to "
+			    "the one that Sentry shows for the integration "
+			    "(client_secret in moonpost.lua), or try things "
+			    "out with --dev",
+			    i == 0 ? "" : " for the integration ",
+			    i == 0 ? "" : in->name);
+		if (app->dev_secret == NULL && app_dev_secret(config->data, 1,
+						   &app->dev_secret, err) == -1)
+			return -1;
+	}
+	if (app->dev_secret != NULL)
+		secrets_remember(
+		    app->secrets, app->dev_secret, strlen(app->dev_secret));
+	return 0;
+}
+
+static int
+open_store(struct app *app, struct err *err)
+{
+	const struct config *config = app->config;
+	struct store_options options = {0};
+
+	options.path = config->store_path;
+	options.dedupe_window_ms = config->dedupe_window_ms;
+	options.retain_done_ms = config->retain_done_ms;
+	options.retain_dead_ms = config->retain_dead_ms;
+	options.max_bytes = config->store_max_bytes;
+	return store_open(&options, &app->store, err);
+}
+
+/* Start the workers and give them the scripts. */
+static int
+start_scripts(struct app *app, struct err *err)
+{
+	const struct config *config = app->config;
+	struct dispatch_options options = {0};
+	struct watch_options watch = {0};
+	size_t i;
+
+	options.base = loop_base(app->loop);
+	options.mailbox = loop_mailbox(app->loop);
+	options.store = app->store;
+	options.catalog = app->catalog;
+	options.data_dir = config->data;
+	options.workers = (unsigned int)config->workers;
+	options.concurrency = (unsigned int)config->concurrency;
+	options.limits.mem_bytes = config->memory_limit;
+	options.limits.cpu_ms = config->cpu_limit_ms;
+	options.limits.slow_ms = SLOW_MS;
+	options.limits.handler_ms = config->handler_timeout_ms;
+	options.limits.debug = config->log_level == LOG_DEBUG;
+	options.retry_attempts = (unsigned int)config->retry_attempts;
+	options.retry_base_ms = config->retry_base_ms;
+	options.retry_max_ms = config->retry_max_ms;
+	options.cookie = app;
+	options.secret = give_secret;
+	options.redact = redact_run;
+	options.routes = take_routes;
+	app->dispatch = dispatch_create(&options);
+
+	app->folders = mem_array(config->nintegrations, sizeof(struct folder));
+	for (i = 0; i < config->nintegrations; i++) {
+		app->folders[i].app = app;
+		app->folders[i].integration = config->integrations[i].name;
+		app->folders[i].dir = config->integrations[i].scripts;
+		watch.base = loop_base(app->loop);
+		watch.dir = app->folders[i].dir;
+		watch.changed = folder_changed;
+		watch.trouble = folder_trouble;
+		watch.cookie = &app->folders[i];
+		if (watch_start(&watch, &app->folders[i].watch, err) == -1)
+			return err_prefix(err, "scripts folder (--scripts)");
+	}
+	return 0;
+}
+
+static void
+fill_ingress(const struct config *config, struct ingress_options *options)
+{
+	options->max_age_ms = config->max_age_ms;
+	options->keep_unhandled = config->keep_unhandled;
+	options->validation =
+	    config->validation == CONFIG_STRICT ? INGRESS_VALIDATION_STRICT
+	    : config->validation == CONFIG_WARN ? INGRESS_VALIDATION_WARN
+						: INGRESS_VALIDATION_OFF;
+	options->dedupe = config->dedupe == CONFIG_DEDUPE_KEY
+			      ? INGRESS_DEDUPE_KEY
+			  : config->dedupe == CONFIG_DEDUPE_SIGNATURE
+			      ? INGRESS_DEDUPE_SIGNATURE
+			      : INGRESS_DEDUPE_OFF;
+}
+
+/* Open the door. */
+static int
+start_ingress(struct app *app, struct err *err)
+{
+	const struct config *config = app->config;
+	const struct config_integration *from;
+	struct ingress_options options = {0};
+	struct ingress_integration *in;
+	const char *dev_secret = app->dev_secret;
+	size_t i;
+	int rc;
+
+	in = mem_array(config->nintegrations, sizeof(*in));
+	for (i = 0; i < config->nintegrations; i++) {
+		from = &config->integrations[i];
+		in[i].name = from->name;
+		in[i].secrets = (const char *const *)from->client_secrets.items;
+		in[i].nsecrets = from->client_secrets.n;
+		if (in[i].nsecrets == 0) {
+			in[i].secrets = &dev_secret;
+			in[i].nsecrets = 1;
+		}
+	}
+	options.catalog = app->catalog;
+	options.store = app->store;
+	options.integrations = in;
+	options.nintegrations = config->nintegrations;
+	options.routes = app->routes;
+	options.host = config->listen.host;
+	options.port = config->listen.port;
+	options.threads = (unsigned int)config->ingress_threads;
+	options.tls_cert = config->tls_cert;
+	options.tls_key = config->tls_key;
+	options.max_body = config->max_body;
+	options.max_headers = config->max_headers;
+	options.max_connections = config->max_connections;
+	options.request_timeout_ms = config->request_timeout_ms;
+	fill_ingress(config, &options);
+	rc = ingress_start(&options, &app->ingress, err);
+	free(in);
+	return rc;
+}
+
+/* ---- running --------------------------------------------------------------
+ */
+
+/* Stop the loop because of what is in app->err. */
+static void
+fail(struct app *app)
+{
+	app->failed = 1;
+	loop_stop(app->loop);
+}
+
+/* The first load of all scripts is over: deliveries can be routed now. */
+static void
+scripts_settled(void *cookie)
+{
+	struct app *app = cookie;
+	const struct config *config = app->config;
+	const char *host = config->listen.host;
+	int v6 = strchr(host, ':') != NULL;
+	char *url;
+
+	if (app->stopping || app->ingress != NULL)
+		return;
+	if (start_ingress(app, app->err) == -1) {
+		fail(app);
+		return;
+	}
+	url = mem_printf("%s://%s%s%s:%u",
+	    config->tls_cert != NULL ? "https" : "http", v6 ? "[" : "", host,
+	    v6 ? "]" : "", ingress_port(app->ingress));
+	log_info("listening", LOG_STR("url", url),
+	    LOG_INT("started_ms", clock_mono_ms() - app->started_mono_ms));
+	free(url);
+}
+
+static void
+drained(void *cookie)
+{
+	struct app *app = cookie;
+
+	loop_stop(app->loop);
+}
+
+/* SIGTERM, SIGINT: the first is friendly, the second is not. */
+static void
+stop_cb(evutil_socket_t signo, short what, void *cookie)
+{
+	struct app *app = cookie;
+
+	(void)what;
+	if (app->stopping) {
+		log_warn(
+		    "stopping at once", LOG_STR("signal", strsignal(signo)));
+		loop_stop(app->loop);
+		return;
+	}
+	app->stopping = 1;
+	log_info("stopping", LOG_STR("signal", strsignal(signo)));
+	if (app->ingress != NULL)
+		ingress_drain(app->ingress, DRAIN_ANSWERS_MS);
+	dispatch_drain(app->dispatch, DRAIN_HANDLERS_MS, drained, app);
+}
+
+/* Take over what can be changed while it runs; name what cannot. */
+static void
+apply_config(struct app *app, const struct config *old, struct config *new)
+{
+	const struct option *option = NULL;
+	struct ingress_options options = {0};
+
+	while ((option = config_next_change(old, new, option)) != NULL) {
+		if (option->flags & OPTION_RELOADABLE)
+			log_info(
+			    "option changed", LOG_STR("option", option->name));
+		else
+			log_warn("option takes effect after a restart",
+			    LOG_STR("option", option->name));
+	}
+	app_setup_log(new);
+	fill_ingress(new, &options);
+	if (app->ingress != NULL)
+		ingress_change(app->ingress, &options);
+	config_free(app->reloaded);
+	app->reloaded = new;
+}
+
+/* SIGHUP: the configuration and the scripts, once more. */
+static void
+reload_cb(evutil_socket_t signo, short what, void *cookie)
+{
+	struct app *app = cookie;
+	const struct config *old =
+	    app->reloaded != NULL ? app->reloaded : app->config;
+	struct config *new = config_create_again(app->config);
+	struct err warning = ERR_INIT, err = ERR_INIT;
+	size_t i;
+
+	(void)signo;
+	(void)what;
+	log_info("reloading");
+	if (settings_load(new, &warning, &err) == -1) {
+		log_error(
+		    "configuration not reloaded", LOG_STR("error", err.msg));
+		config_free(new);
+	} else {
+		if (warning.code != ERR_NONE)
+			log_warn(warning.msg);
+		apply_config(app, old, new);
+	}
+	for (i = 0; i < app->config->nintegrations; i++) {
+		if (app->folders[i].watch != NULL)
+			watch_look(app->folders[i].watch);
+	}
+}
+
+static int
+add_signals(struct app *app)
+{
+	static const struct {
+		int signo;
+		event_callback_fn cb;
+	} wanted[] = {
+	    {SIGTERM, stop_cb}, {SIGINT, stop_cb}, {SIGHUP, reload_cb}};
+	size_t i;
+
+	for (i = 0; i < NELEMS(wanted); i++) {
+		app->signals[i] = evsignal_new(
+		    loop_base(app->loop), wanted[i].signo, wanted[i].cb, app);
+		if (app->signals[i] == NULL ||
+		    event_add(app->signals[i], NULL) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Everything that is there before the loop runs. */
+static int
+prepare(struct app *app, struct err *err)
+{
+	const struct config *config = app->config;
+
+	if (file_make_dir(config->data, 0700, err) == -1 ||
+	    catalog_open((const char *const *)config->schemas.items,
+		config->schemas.n, &app->catalog, err) == -1)
+		return -1;
+	app->secrets = secrets_create(config->secrets);
+	log_set_redactor(secrets_redact, app->secrets);
+	if (find_secrets(app, err) == -1 || open_store(app, err) == -1 ||
+	    loop_create(MAIN_MAILBOX, &app->loop, err) == -1)
+		return -1;
+	if (add_signals(app) == -1)
+		return err_set(err, ERR_UNAVAILABLE, "cannot wait for signals");
+	return start_scripts(app, err);
+}
+
+/* Half of it may not be there. */
+static void
+take_apart(struct app *app)
+{
+	size_t i;
+
+	ingress_free(app->ingress);
+	for (i = 0; app->folders != NULL && i < app->config->nintegrations; i++)
+		watch_stop(app->folders[i].watch);
+	/* The store first: its last answers go into the loop's mailbox, for the
+	 * dispatcher, which therefore must still be there. */
+	store_close(app->store);
+	if (app->loop != NULL)
+		mailbox_open_all(loop_mailbox(app->loop));
+	dispatch_free(app->dispatch);
+	for (i = 0; i < NELEMS(app->signals); i++) {
+		if (app->signals[i] != NULL)
+			event_free(app->signals[i]);
+	}
+	loop_free(app->loop);
+	routes_unref(app->routes);
+	catalog_free(app->catalog);
+	log_set_redactor(NULL, NULL);
+	secrets_free(app->secrets);
+	config_free(app->reloaded);
+	free(app->folders);
+	if (app->dev_secret != NULL)
+		secret_wipe(app->dev_secret, strlen(app->dev_secret));
+	free(app->dev_secret);
+}
+
+int
+app_serve(const struct config *config, struct err *err)
+{
+	struct app app = {.config = config, .err = err};
+	int rc = -1;
+
+	app.started_mono_ms = clock_mono_ms();
+	app_setup_log(config);
+	log_info("starting", LOG_STR("version", MOONPOST_VERSION),
+	    LOG_STR("libevent", event_get_version()),
+	    LOG_STR("scripts", config->scripts), LOG_STR("data", config->data));
+	if (geteuid() == 0)
+		log_debug("running as root: a user of its own is safer");
+	if (prepare(&app, err) == 0) {
+		dispatch_when_settled(app.dispatch, scripts_settled, &app);
+		loop_run(app.loop);
+		rc = app.failed ? -1 : 0;
+	}
+	take_apart(&app);
+	if (rc == 0)
+		log_info("stopped");
+	return rc;
+}
