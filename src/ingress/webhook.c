@@ -357,7 +357,8 @@ was_before(const struct httpd_request *req, const void *end, const char *name)
 	const void *at = NULL;
 
 	while ((at = httpd_next_header(req, at, &h)) != end) {
-		if (strcasecmp(h.name, name) == 0)
+		if ((h.name[0] | 0x20) == (name[0] | 0x20) &&
+		    strcasecmp(h.name, name) == 0)
 			return 1;
 	}
 	return 0;
@@ -380,7 +381,8 @@ put_headers(struct buf *out, const struct httpd_request *req)
 		buf_reset(&joined);
 		for (more = at;
 		     (more = httpd_next_header(req, more, &other)) != NULL;) {
-			if (strcasecmp(h.name, other.name) != 0)
+			if ((h.name[0] | 0x20) != (other.name[0] | 0x20) ||
+			    strcasecmp(h.name, other.name) != 0)
 				continue;
 			if (joined.len == 0)
 				buf_puts(&joined, h.value);

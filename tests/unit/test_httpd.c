@@ -795,6 +795,70 @@ Test(httpd, drains)
 	(void)close(busy);
 }
 
+/* A number that is the same in every run. */
+static unsigned int
+next_number(void)
+{
+	static unsigned int state = 12345;
+
+	state = state * 1664525U + 1013904223U;
+	return state >> 8;
+}
+
+Test(httpd, answers_garbage_as_json_or_not_at_all)
+{
+	static const char *const seeds[] = {
+	    "POST /a?b=c HTTP/1.1\r\n" H
+	    "Content-Length: 5\r\nContent-Type: application/json\r\n\r\nhello",
+	    "POST /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
+	    "5\r\nhello\r\n0\r\n\r\n",
+	    "GET http://x/a HTTP/1.1\r\n" H "Expect: 100-continue\r\n\r\n"
+	    "GET / HTTP/1.0\r\n\r\n"};
+	static const char pieces[][20] = {"\r\n", "\n", "\r", ":", " ", "\t",
+	    "%00", "?", "#", "//", "@", "[", "HTTP/1.1", "Content-Length: 1",
+	    "Host: y\r\n", "0\r\n\r\n", ";", "\xff", "\x7f", "chunked"};
+	struct buf b = BUF_INIT;
+	char *answer;
+	size_t at;
+	int i, k;
+
+	for (i = 0; i < 600; i++) {
+		buf_reset(&b);
+		buf_puts(&b, seeds[i % 3]);
+		for (k = (int)(next_number() % 4); k >= 0; k--) {
+			at = next_number() % b.len;
+			switch (next_number() % 3) {
+			case 0:
+				b.data[at] = (char)next_number();
+				break;
+			case 1: /* Insert. */
+				answer = mem_printf("%s%s",
+				    pieces[next_number() % NELEMS(pieces)],
+				    b.data + at);
+				b.len = at;
+				buf_puts(&b, answer);
+				free(answer);
+				break;
+			default: /* Leave out. */
+				(void)memmove(
+				    b.data + at, b.data + at + 1, b.len - at);
+				b.len--;
+				break;
+			}
+			b.len = strlen(b.data);
+			if (b.len == 0)
+				buf_puts(&b, "x");
+		}
+		answer = exchange(b.data, b.len);
+		if (answer[0] != '\0')
+			cr_expect_eq(strncmp(answer, "HTTP/1.", 7), 0);
+		cr_expect_null(
+		    strstr(answer, "<"), "to: %s\ngot: %s", b.data, answer);
+		free(answer);
+	}
+	buf_free(&b);
+}
+
 /* ---- other settings -------------------------------------------------------
  */
 
