@@ -111,12 +111,25 @@ cmd_unknown_resource(const struct catalog *catalog, const char *name)
 	return cmd_fail(CMD_USAGE, &err);
 }
 
+/* Whether a variable of the environment is set to more than nothing or 0. */
+static int
+is_set(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0;
+}
+
 int
 cmd_colour(FILE *out)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(fileno(out)) && (no == NULL || no[0] == '\0') &&
+	if (no != NULL && no[0] != '\0')
+		return 0;
+	if (is_set("CLICOLOR_FORCE"))
+		return 1;
+	return isatty(fileno(out)) &&
 	       (term == NULL || strcmp(term, "dumb") != 0);
 }
 

@@ -105,7 +105,8 @@ int cmd_open_catalog(
 /* "unknown resource", with the closest one; returns CMD_USAGE. */
 int cmd_unknown_resource(const struct catalog *catalog, const char *name);
 
-/* Whether escape sequences may be written there: a terminal, no NO_COLOR. */
+/* Whether escape sequences may be written there: a terminal, or CLICOLOR_FORCE,
+ * and no NO_COLOR. */
 int cmd_colour(FILE *out);
 
 /* Begin and end bold, green, red text; nothing unless ${colour}. */

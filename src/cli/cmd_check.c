@@ -163,8 +163,7 @@ load_all(struct checker *checker, const struct source *source)
 		loaded = (struct proto_loaded){0};
 		rc = 1;
 		if (scripts[i].error != NULL)
-			add_placed(
-			    checker, scripts[i].chunk, scripts[i].error);
+			add_placed(checker, scripts[i].chunk, scripts[i].error);
 		else
 			rc = load(checker, source, &scripts[i], &loaded);
 		if (rc == -1)

@@ -250,7 +250,10 @@ put_man(struct buf *out)
 		      "MOONPOST_NAME in the environment, in capitals and with "
 		      "underscores.\n"
 		      ".TP\n.B NO_COLOR\n"
-		      "If set and not empty, nothing is coloured.\n");
+		      "If set and not empty, nothing is coloured.\n"
+		      ".TP\n.B CLICOLOR_FORCE\n"
+		      "If set and not 0, output is coloured even where it is "
+		      "no terminal.\n");
 	man_pairs(out, "FILES", files, NELEMS(files));
 }
 

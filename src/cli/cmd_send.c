@@ -357,7 +357,7 @@ send_all(struct sender *sender)
 	if (sender->fetch == NULL)
 		return cmd_fail(CMD_UNREACHABLE, &sender->err);
 
-	sender->progress = sender->config->count > 1 && cmd_colour(stderr);
+	sender->progress = sender->config->count > 1 && isatty(STDERR_FILENO);
 	sender->start_ms = clock_mono_ms();
 	start_some(sender);
 	if (sender->started > 0)

@@ -177,6 +177,8 @@ def test_colours_only_on_a_terminal_and_without_no_color(moonpost, tmp_path):
     assert "\033" not in on_terminal(tmp_path, "help", NO_COLOR="1")
     assert "\033" not in on_terminal(tmp_path, "channels", NO_COLOR="1")
     assert "\033" not in moonpost("help").out
+    assert "\033[" in moonpost("help", env={"CLICOLOR_FORCE": "1"}).out
+    assert "\033" not in moonpost("help", env={"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}).out
 
 
 # ---- channels ----------------------------------------------------------------
