@@ -38,6 +38,7 @@ struct sender {
 	const struct config *config;
 	const char *event; /* NULL for a file without one. */
 	char *resource;
+	char *url;
 	struct catalog *catalog;
 	struct signature_key *key;
 	struct buf *file; /* NULL: samples. */
@@ -112,6 +113,27 @@ load_key(struct sender *sender)
 	return CMD_GOOD;
 }
 
+/* Where to: --url, or the webhook of a host that is configured as we are. */
+static char *
+make_url(const struct config *config)
+{
+	const struct config_address *listen = &config->listen;
+	const char *host = listen->host;
+	int v6 = strchr(host, ':') != NULL;
+
+	if (config_source(config, option_find_key("url")) != CONFIG_DEFAULT ||
+	    listen->port == 0)
+		return mem_strdup(config->url);
+	/* What listens everywhere is here as well. */
+	if (strcmp(host, "0.0.0.0") == 0)
+		host = "127.0.0.1";
+	else if (strcmp(host, "::") == 0)
+		host = "::1";
+	return mem_printf("%s://%s%s%s:%u/webhook",
+	    config->tls_cert != NULL ? "https" : "http", v6 ? "[" : "", host,
+	    v6 ? "]" : "", listen->port);
+}
+
 /* Find out what is to be sent, from the command line. */
 static int
 prepare(struct sender *sender, const struct cmd_call *call)
@@ -120,6 +142,7 @@ prepare(struct sender *sender, const struct cmd_call *call)
 	struct err err = ERR_INIT;
 
 	sender->config = config;
+	sender->url = make_url(config);
 	sender->event = call->args[0];
 	if (sender->event == NULL &&
 	    (config->file == NULL || !config->resource))
@@ -199,7 +222,7 @@ json_answer(const struct sent *sent, const struct fetch_result *result)
 	jwrite_object(&w);
 	jwrite_member_text(&w, "event", sent->sender->event);
 	jwrite_member_text(&w, "resource", sent->sender->resource);
-	jwrite_member_text(&w, "url", sent->sender->config->url);
+	jwrite_member_text(&w, "url", sent->sender->url);
 	jwrite_member_text(&w, "request_id", sent->request.request_id);
 	jwrite_member_text(
 	    &w, "idempotency_key", sent->request.idempotency_key);
@@ -262,7 +285,7 @@ start_some(struct sender *sender)
 			free(sent);
 			break;
 		}
-		request.url = sender->config->url;
+		request.url = sender->url;
 		request.headers = (const char *const *)sent->request.headers;
 		request.nheaders = SEND_HEADERS;
 		request.body = (struct str){
@@ -307,7 +330,7 @@ show_summary(const struct sender *sender)
 	jwrite_object(&w);
 	jwrite_member_text(&w, "event", sender->event);
 	jwrite_member_text(&w, "resource", sender->resource);
-	jwrite_member_text(&w, "url", sender->config->url);
+	jwrite_member_text(&w, "url", sender->url);
 	jwrite_member_int(&w, "sent", (int64_t)sender->ended);
 	jwrite_member_int(&w, "duration_ms", (int64_t)ms);
 	jwrite_key(&w, "statuses");
@@ -334,9 +357,9 @@ unreachable(const struct sender *sender)
 		(void)err_set(&err, ERR_CONNECT,
 		    "nobody listens at %.200s; start 'moonpost serve --dev', "
 		    "or name another --url",
-		    sender->config->url);
+		    sender->url);
 	else
-		(void)err_prefix(&err, "%.200s", sender->config->url);
+		(void)err_prefix(&err, "%.200s", sender->url);
 	return cmd_fail(CMD_UNREACHABLE, &err);
 }
 
@@ -392,7 +415,7 @@ print_all(struct sender *sender)
 		status = next_request(sender, &request);
 		if (status != CMD_GOOD)
 			return status;
-		send_put_curl(&request, sender->config->url, &out);
+		send_put_curl(&request, sender->url, &out);
 		cmd_flush(stdout, &out);
 		send_request_clear(&request);
 	}
@@ -456,6 +479,7 @@ run(const struct cmd_call *call)
 	catalog_free(sender.catalog);
 	buf_free(&sender.file_text);
 	free(sender.resource);
+	free(sender.url);
 	return status;
 }
 

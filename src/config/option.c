@@ -104,7 +104,7 @@ option_env(const struct option *option, char ret_name[static OPTION_NAME_SIZE])
 	}
 	(void)snprintf(ret_name, OPTION_NAME_SIZE, "MOONPOST_%s", option->name);
 	for (p = ret_name; *p != '\0'; p++)
-		*p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+		*p = (char)(*p == '-' ? '_' : toupper((unsigned char)*p));
 	return ret_name;
 }
 

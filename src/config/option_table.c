@@ -412,6 +412,8 @@ const struct option option_table[] = {
 	.commands = SEND,
 	.metavar = "URL",
 	.preset = "http://127.0.0.1:8080/webhook",
+	.preset_note = "http://127.0.0.1:8080/webhook, or what --listen of "
+		       "serve is set to",
 	.offset = FIELD(url),
 	.help = "where to send to"},
     {.name = "validation",

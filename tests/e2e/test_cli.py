@@ -397,6 +397,20 @@ def test_send_takes_the_secret_of_a_host_in_dev_mode(moonpost, catcher, tmp_path
     assert headers["Sentry-Hook-Signature"] == sign(body, "made by dev")
 
 
+@pytest.mark.parametrize("listen, url", [
+    ("127.0.0.1:9", "http://127.0.0.1:9/webhook"),
+    ("0.0.0.0:9", "http://127.0.0.1:9/webhook"),
+    ("[::]:9", "http://[::1]:9/webhook"),
+    ("127.0.0.1:0", "http://127.0.0.1:8080/webhook"),
+])
+def test_send_finds_a_host_that_is_configured_alike(moonpost, listen, url):
+    r = moonpost("send", "issue.created", "--print", "--secret", SECRET, env={"MOONPOST_LISTEN": listen})
+    assert f"curl -sS -X POST '{url}'" in r.out
+    tls = {"MOONPOST_LISTEN": listen, "MOONPOST_TLS_CERT": "c.pem", "MOONPOST_TLS_KEY": "k.pem"}
+    r = moonpost("send", "issue.created", "--print", "--secret", SECRET, "--url", "http://x/", env=tls)
+    assert "curl -sS -X POST 'http://x/'" in r.out
+
+
 @pytest.mark.parametrize("status", [401, 422, 500, 302])
 def test_an_answer_that_is_not_2xx_is_bad(moonpost, status):
     with Catcher(status, b'{"error":"no"}\x1b[2J') as c:
