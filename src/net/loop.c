@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mailbox.h"
 #include "base/mem.h"
 
@@ -66,6 +67,16 @@ open_call(struct mail *mail)
 	cb(cookie);
 }
 
+/* libevent's own complaints; what it warns of, a peer can cause at will. */
+static void
+log_cb(int severity, const char *msg)
+{
+	if (severity == EVENT_LOG_ERR)
+		log_error("libevent", LOG_STR("error", msg));
+	else
+		log_debug("libevent", LOG_STR("error", msg));
+}
+
 int
 loop_create(size_t capacity, struct loop **ret_loop, struct err *err)
 {
@@ -73,6 +84,7 @@ loop_create(size_t capacity, struct loop **ret_loop, struct err *err)
 	struct loop *loop = mem_zalloc(sizeof(*loop));
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	event_set_log_callback(log_cb);
 	(void)pthread_mutex_init(&loop->lock, NULL);
 	loop->mailbox = mailbox_create(capacity);
 	/*

@@ -6,7 +6,8 @@
  * reach it, and timers.  It runs on the calling thread or on one of its own.
  *
  * Making a loop makes the process ignore SIGPIPE: a peer that is gone is an
- * error on its connection, not the end of the program.
+ * error on its connection, not the end of the program.  What libevent has to
+ * say goes to the log.
  *
  * Floor: 2 (net).  May include base/, crypto/.
  */
