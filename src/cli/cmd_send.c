@@ -12,6 +12,7 @@
 #include "json/jdoc.h"
 #include "json/jwrite.h"
 
+#include "app/app.h"
 #include "catalog/catalog.h"
 #include "config/config.h"
 #include "config/option.h"
@@ -81,22 +82,16 @@ load_key(struct sender *sender)
 	const struct config_list *known =
 	    &config->integrations[0].client_secrets;
 	const char *secret = config->secret;
-	struct buf text = BUF_INIT;
 	struct err err = ERR_INIT;
-	char *path;
-	int rc;
+	char *made = NULL;
 
 	if (secret == NULL && known->n > 0)
 		secret = known->items[0];
 	if (secret == NULL) {
-		path = mem_printf("%s/dev-secret", config->data);
-		rc = file_read(path, 4096, &text, &err);
-		free(path);
-		if (rc == -1 && err.code != ERR_NOT_FOUND)
+		if (app_dev_secret(config->data, 0, &made, &err) == -1 &&
+		    err.code != ERR_NOT_FOUND)
 			return cmd_fail(CMD_UNREACHABLE, &err);
-		while (text.len > 0 && text.data[text.len - 1] == '\n')
-			text.data[--text.len] = '\0';
-		secret = text.len > 0 ? text.data : NULL;
+		secret = made;
 	}
 	if (secret == NULL) {
 		(void)err_set(&err, ERR_INVALID,
@@ -107,9 +102,9 @@ load_key(struct sender *sender)
 		return cmd_fail(CMD_USAGE, &err);
 	}
 	sender->key = signature_key_create(secret, strlen(secret));
-	if (text.data != NULL)
-		explicit_bzero(text.data, text.cap);
-	buf_free(&text);
+	if (made != NULL)
+		explicit_bzero(made, strlen(made));
+	free(made);
 	return CMD_GOOD;
 }
 

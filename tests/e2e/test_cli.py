@@ -16,7 +16,7 @@ import pytest
 
 from conftest import MOONPOST, TIMEOUT_S, clean_env
 
-COMMANDS = ["check", "send", "validate", "channels", "help"]
+COMMANDS = ["serve", "check", "send", "validate", "channels", "help"]
 SECRET = "a client secret"
 
 
