@@ -309,9 +309,11 @@ fake_next(struct ipc_frame *ret_frame)
 	ssize_t n;
 	ptrdiff_t size;
 
-	fake_in.len -= used;
-	(void)memmove(fake_in.data, fake_in.data + used, fake_in.len);
-	used = 0;
+	if (used > 0) {
+		fake_in.len -= used;
+		(void)memmove(fake_in.data, fake_in.data + used, fake_in.len);
+		used = 0;
+	}
 	while ((size = ipc_next(fake_in.data, fake_in.len, ret_frame, NULL)) ==
 	       0) {
 		if (fake_check_waits() == 0 && fake_stopping)
