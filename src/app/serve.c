@@ -130,12 +130,10 @@ folder_trouble(void *cookie, const char *why)
 /* ---- start ------------------------------------------------------------------
  */
 
-/* Every integration needs a client secret: without one nothing can be genuine.
- */
-static int
-find_secrets(struct app *app, struct err *err)
+/* Client secrets must not be logged either. */
+static void
+remember_secrets(struct app *app, const struct config *config)
 {
-	const struct config *config = app->config;
 	const struct config_integration *in;
 	size_t i, k;
 
@@ -145,6 +143,21 @@ find_secrets(struct app *app, struct err *err)
 			secrets_remember(app->secrets,
 			    in->client_secrets.items[k],
 			    strlen(in->client_secrets.items[k]));
+	}
+}
+
+/* Every integration needs a client secret: without one nothing can be genuine.
+ */
+static int
+find_secrets(struct app *app, struct err *err)
+{
+	const struct config *config = app->config;
+	const struct config_integration *in;
+	size_t i;
+
+	remember_secrets(app, config);
+	for (i = 0; i < config->nintegrations; i++) {
+		in = &config->integrations[i];
 		if (in->client_secrets.n > 0)
 			continue;
 		if (!config->dev)
@@ -241,29 +254,42 @@ fill_ingress(const struct config *config, struct ingress_options *options)
 			      : INGRESS_DEDUPE_OFF;
 }
 
+/* The integrations that are served, with their secrets as ${latest} has them;
+ * for free(). */
+static struct ingress_integration *
+list_integrations(const struct app *app, const struct config *latest)
+{
+	const struct config *config = app->config;
+	const struct config_integration *from;
+	struct ingress_integration *in;
+	size_t i;
+
+	in = mem_array(config->nintegrations, sizeof(*in));
+	for (i = 0; i < config->nintegrations; i++) {
+		from = config_find_integration(
+		    latest, config->integrations[i].name);
+		if (from == NULL || from->client_secrets.n == 0)
+			from = &config->integrations[i];
+		in[i].name = from->name;
+		in[i].secrets = (const char *const *)from->client_secrets.items;
+		in[i].nsecrets = from->client_secrets.n;
+		if (in[i].nsecrets == 0) {
+			in[i].secrets = (const char *const *)&app->dev_secret;
+			in[i].nsecrets = 1;
+		}
+	}
+	return in;
+}
+
 /* Open the door. */
 static int
 start_ingress(struct app *app, struct err *err)
 {
 	const struct config *config = app->config;
-	const struct config_integration *from;
 	struct ingress_options options = {0};
-	struct ingress_integration *in;
-	const char *dev_secret = app->dev_secret;
-	size_t i;
+	struct ingress_integration *in = list_integrations(app, config);
 	int rc;
 
-	in = mem_array(config->nintegrations, sizeof(*in));
-	for (i = 0; i < config->nintegrations; i++) {
-		from = &config->integrations[i];
-		in[i].name = from->name;
-		in[i].secrets = (const char *const *)from->client_secrets.items;
-		in[i].nsecrets = from->client_secrets.n;
-		if (in[i].nsecrets == 0) {
-			in[i].secrets = &dev_secret;
-			in[i].nsecrets = 1;
-		}
-	}
 	options.catalog = app->catalog;
 	options.store = app->store;
 	options.integrations = in;
@@ -353,6 +379,7 @@ apply_config(struct app *app, const struct config *old, struct config *new)
 {
 	const struct option *option = NULL;
 	struct ingress_options options = {0};
+	struct ingress_integration *in;
 
 	while ((option = config_next_change(old, new, option)) != NULL) {
 		if (option->flags & OPTION_RELOADABLE)
@@ -362,10 +389,18 @@ apply_config(struct app *app, const struct config *old, struct config *new)
 			log_warn("option takes effect after a restart",
 			    LOG_STR("option", option->name));
 	}
+	if (config_integrations_differ(old, new))
+		log_warn("option takes effect after a restart",
+		    LOG_STR("option", "integrations"));
+	remember_secrets(app, new);
 	app_setup_log(new);
 	fill_ingress(new, &options);
+	in = list_integrations(app, new);
+	options.integrations = in;
+	options.nintegrations = app->config->nintegrations;
 	if (app->ingress != NULL)
 		ingress_change(app->ingress, &options);
+	free(in);
 	config_free(app->reloaded);
 	app->reloaded = new;
 }

@@ -587,6 +587,32 @@ config_next_change(const struct config *old, const struct config *new,
 	return NULL;
 }
 
+/* Whether both are NULL, or the same text. */
+static int
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+int
+config_integrations_differ(const struct config *old, const struct config *new)
+{
+	const struct config_integration *a, *b;
+	size_t i;
+
+	if (old->nintegrations != new->nintegrations)
+		return 1;
+	for (i = 1; i < old->nintegrations; i++) {
+		a = &old->integrations[i];
+		b = config_find_integration(new, a->name);
+		if (b == NULL || !same_text(a->scripts, b->scripts) ||
+		    !same_text(a->client_id, b->client_id) ||
+		    !same_text(a->sentry_url, b->sentry_url))
+			return 1;
+	}
+	return 0;
+}
+
 const struct config_integration *
 config_find_integration(const struct config *config, const char *name)
 {

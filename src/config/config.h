@@ -245,6 +245,14 @@ const struct option *config_next_change(const struct config *old,
     const struct config *new, const struct option *option);
 
 /**
+ * config_integrations_differ(old, new):
+ * Whether two configs have other further integrations, or the same ones with
+ * other settings, client secrets aside.
+ */
+int config_integrations_differ(
+    const struct config *old, const struct config *new);
+
+/**
  * config_find_integration(config, name):
  * The integration with that name, or NULL.
  */

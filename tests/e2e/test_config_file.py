@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 
 import pytest
 
+from host import Host, eventually
 from test_cli import DEPLOYS, Catcher, sign
 
 @pytest.fixture
@@ -114,3 +116,50 @@ def test_secrets_come_from_the_environment(moonpost, config):
         assert moonpost("send", "issue.created", "--url", c.url, env={"NEW": "n3w", "OLD": "0ld"}).status == 0
         _, headers, body = c.requests[0]
     assert headers["Sentry-Hook-Signature"] == sign(body, "n3w")
+
+
+# ---- a host that reads it again ------------------------------------------------
+
+ISSUE = {"action": "created", "installation": {"uuid": "x"}, "data": {"thing": 1}}
+
+
+def reload(host, times):
+    host.process.send_signal(signal.SIGHUP)
+    host.log(count=times, msg="reloading")
+
+
+def test_a_reload_takes_new_secrets_and_settings(moonpost, config, tmp_path):
+    (tmp_path / "acme").mkdir()
+    source = """return {{
+      client_secret = {{ {secrets} }}, keep_unhandled = {keep}, retry_max = "{retry}",
+      integrations = {{ acme = {{ client_secret = "{acme}", scripts = "acme" }} }},
+    }}"""
+    config(source.format(secrets='"first-secret"', keep="true", retry="1h", acme="acme-one"))
+    with Host(tmp_path, secret=None) as host:
+        assert host.deliver("thing", ISSUE, secret="first-secret").json["status"] == "accepted"
+        assert host.deliver("thing", ISSUE, secret="second-secret").status == 401
+        assert host.deliver("thing", ISSUE, path="/i/acme/webhook", secret="acme-one").status == 200
+
+        config(source.format(secrets='"second-secret", "first-secret"', keep="false", retry="2h", acme="acme-two"))
+        reload(host, 1)
+        eventually(lambda: host.deliver("thing", ISSUE, secret="second-secret").status == 200, "the new secret")
+        assert host.deliver("thing", ISSUE, secret="first-secret").json == {"status": "ignored"}
+        eventually(lambda: host.deliver("thing", ISSUE, path="/i/acme/webhook", secret="acme-two").status == 200,
+                   "the new secret of the other")
+        assert host.deliver("thing", ISSUE, path="/i/acme/webhook", secret="acme-one").status == 401
+        host.log(msg="option changed", option="client-secret")
+        host.log(msg="option changed", option="keep-unhandled")
+        host.log(msg="option takes effect after a restart", option="retry-max")
+        assert not host.logged(option="integrations")
+        assert not any("second-secret" in line for line in map(json.dumps, host.lines))
+
+        # What is wrong changes nothing.
+        config("return { retry_mx = 1 }")
+        reload(host, 2)
+        assert "retry_mx" in host.log(msg="configuration not reloaded")["error"]
+        assert host.deliver("thing", ISSUE, secret="second-secret").status == 200
+
+        config(source.format(secrets='"second-secret"', keep="false", retry="1h", acme="acme-two").replace("acme =", "other ="))
+        reload(host, 3)
+        host.log(msg="option takes effect after a restart", option="integrations")
+        eventually(lambda: host.deliver("thing", ISSUE, secret="first-secret").status == 401, "the old secret to go")

@@ -389,6 +389,48 @@ Test(config, knows_further_integrations)
 	config_free(c);
 }
 
+/* A config with one further integration, and maybe a second one. */
+static struct config *
+integrated(const char *secret, const char *scripts, const char *second)
+{
+	struct config *c = config_create();
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(
+	    config_set_integration(c, "a", "client_secret", secret, "m", &err),
+	    0);
+	cr_assert_eq(
+	    config_set_integration(c, "a", "scripts", scripts, "m", &err), 0);
+	if (second != NULL) {
+		cr_assert_eq(config_set_integration(
+				 c, second, "scripts", "s", "m", &err),
+		    0);
+		cr_assert_eq(config_set_integration(
+				 c, second, "client_secret", "s", "m", &err),
+		    0);
+	}
+	cr_assert_eq(config_finish(c, &err), 0, "%s", err.msg);
+	return c;
+}
+
+Test(config, tells_other_integrations_from_other_secrets)
+{
+	struct config *old = integrated("s1", "dir", NULL);
+	struct config *secret = integrated("s2", "dir", NULL);
+	struct config *scripts = integrated("s1", "other", NULL);
+	struct config *more = integrated("s1", "dir", "b");
+
+	cr_expect_not(config_integrations_differ(old, old));
+	cr_expect_not(config_integrations_differ(old, secret));
+	cr_expect(config_integrations_differ(old, scripts));
+	cr_expect(config_integrations_differ(old, more));
+	cr_expect(config_integrations_differ(more, old));
+	config_free(old);
+	config_free(secret);
+	config_free(scripts);
+	config_free(more);
+}
+
 Test(config, refuses_half_an_integration)
 {
 	struct config *c = config_create();
@@ -451,19 +493,19 @@ Test(config, keeps_flags_and_environment_for_a_reload)
 	    0);
 	cr_assert_eq(
 	    config_set_env(old, ARGS("MOONPOST_CONCURRENCY=4"), &err), 0);
-	cr_assert_eq(config_set_key(old, "retry_max", "5m", "m", &err), 0);
+	cr_assert_eq(config_set_key(old, "max_age", "5m", "m", &err), 0);
 	cr_assert_eq(config_set_key(old, "listen", "[::1]:1", "m", &err), 0);
 	cr_assert_eq(config_set_key(old, "retain_done", "7d", "m", &err), 0);
 	cr_assert_eq(config_finish(old, &err), 0);
 
 	/* The file has changed since. */
 	new = config_create_again(old);
-	cr_assert_eq(config_set_key(new, "retry_max", "6m", "m", &err), 0);
+	cr_assert_eq(config_set_key(new, "max_age", "6m", "m", &err), 0);
 	cr_assert_eq(config_set_key(new, "workers", "9", "m", &err), 0);
 	cr_assert_eq(config_finish(new, &err), 0);
 	cr_expect_eq(new->workers, 2);
 	cr_expect_eq(new->concurrency, 4);
-	cr_expect_eq(new->retry_max_ms, 360000);
+	cr_expect_eq(new->max_age_ms, 360000);
 	cr_expect_eq(new->listen.port, 8080);
 
 	/* A default that is written out is no change. */
@@ -473,7 +515,7 @@ Test(config, keeps_flags_and_environment_for_a_reload)
 	cr_expect_eq(change->flags & OPTION_RELOADABLE, 0);
 	change = config_next_change(old, new, change);
 	cr_assert_not_null(change);
-	cr_expect_str_eq(change->name, "retry-max");
+	cr_expect_str_eq(change->name, "max-age");
 	cr_expect_neq(change->flags & OPTION_RELOADABLE, 0);
 	cr_expect_null(config_next_change(old, new, change));
 
