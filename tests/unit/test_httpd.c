@@ -900,7 +900,7 @@ Test(httpd_limits, close_idle_connections_without_a_word)
 	int silent, idle;
 
 	start((struct httpd_options){
-	    .request_timeout_ms = 100, .idle_timeout_ms = 100});
+	    .request_timeout_ms = 500, .idle_timeout_ms = 500});
 	silent = dial();
 	idle = dial();
 	say(idle, "GET /i HTTP/1.1\r\n" H "\r\n");
@@ -963,50 +963,4 @@ Test(httpd_routes, come_before_the_length, .init = start_with_routes,
 	REFUSE(
 	    "PROPFIND /there HTTP/1.1\r\n" H "\r\n", 405, "method_not_allowed");
 	REFUSE("PROPFIND /not HTTP/1.1\r\n" H "\r\n", 404, "not_found");
-}
-
-Test(listen, takes_addresses_and_reports_the_port)
-{
-	char address[LISTEN_ADDRESS_SIZE], again[LISTEN_ADDRESS_SIZE];
-	struct err err = ERR_INIT;
-	int fds[3], other[2], i;
-
-	cr_assert_eq(listen_open("127.0.0.1:0", 3, fds, address, &err), 0);
-	cr_expect_eq(strncmp(address, "127.0.0.1:", 10), 0);
-	cr_expect_str_neq(address, "127.0.0.1:0");
-	/* Somebody else is refused, whether they would share or not. */
-	for (i = 1; i <= 2; i++) {
-		cr_expect_eq(
-		    listen_open(address, (size_t)i, other, again, &err), -1);
-		cr_expect_eq(err.code, ERR_UNAVAILABLE);
-		cr_expect_not_null(strstr(err.msg, address));
-		cr_expect_not_null(strstr(err.msg, "in use"));
-	}
-	for (i = 0; i < 3; i++)
-		(void)close(fds[i]);
-	cr_assert_eq(listen_open("localhost:0", 1, fds, address, &err), 0);
-	(void)close(fds[0]);
-	if (listen_open("[::1]:0", 1, fds, address, &err) == 0) {
-		cr_expect_eq(strncmp(address, "[::1]:", 6), 0);
-		(void)close(fds[0]);
-	}
-}
-
-Test(listen, refuses_what_is_no_address)
-{
-	static const char *const bad[] = {"", ":", ":80", "a:", "a:b",
-	    "1:65536", "::1:80", "[::1]", "[]:1", "127.0.0.1:-1", "99999"};
-	char address[LISTEN_ADDRESS_SIZE];
-	struct err err = ERR_INIT;
-	size_t i;
-	int fd;
-
-	for (i = 0; i < NELEMS(bad); i++) {
-		cr_expect_eq(listen_open(bad[i], 1, &fd, address, &err), -1,
-		    "%s", bad[i]);
-		cr_expect_eq(err.code, ERR_INVALID, "%s", bad[i]);
-	}
-	cr_expect_eq(
-	    listen_open("no-such-host.invalid:1", 1, &fd, address, &err), -1);
-	cr_expect_eq(err.code, ERR_RESOLVE);
 }
