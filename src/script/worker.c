@@ -382,6 +382,8 @@ handle_all(struct worker *w)
 	char *payload;
 	ptrdiff_t n;
 
+	/* A number that has become free may be used again right away. */
+	tidy(w);
 	while (!w->over && w->out.len - w->out_at <= OUT_HIGH) {
 		n = ipc_next(
 		    w->in.data + w->in_at, w->in.len - w->in_at, &f, &err);
