@@ -17,6 +17,9 @@
 
 #define HANDLER_PREFIX "on_"
 
+/* A configuration is no longer than this as JSON. */
+#define MAX_EVAL (1U << 20)
+
 struct bundle {
 	const struct bundle_env *env; /* Borrowed. */
 	struct vm *vm; /* NULL: it could not be loaded a second time. */
@@ -451,7 +454,7 @@ eval_results(lua_State *co, int n, void *cookie)
 	if (n == 0 || !lua_istable(co, -n))
 		(void)err_set(&err, ERR_INVALID,
 		    "it does not return a table: write return { ... }");
-	else if (convert_encode(co, -n, &job->load.json, &err) == 0)
+	else if (convert_encode(co, -n, MAX_EVAL, &job->load.json, &err) == 0)
 		return;
 	job->load.error = mem_strdup(err.msg);
 }

@@ -5,6 +5,7 @@
 #include <lua.h>
 
 #include "base/buf.h"
+#include "base/compiler.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "json/jdoc.h"
@@ -330,6 +331,9 @@ encode_value(struct encoder *e, int idx, const struct level *up, int depth)
 
 	if (e->out->len > e->max_len)
 		return refuse(e, ERR_TOO_LARGE, NULL, "the text is too long");
+	/* The caller ends the run. */
+	if (UNLIKELY(limits_expired))
+		return refuse(e, ERR_TIMEOUT, NULL, "it takes too long");
 	switch (lua_type(L, idx)) {
 	case LUA_TNIL:
 		jwrite_null(&e->w);
@@ -359,14 +363,13 @@ encode_value(struct encoder *e, int idx, const struct level *up, int depth)
 }
 
 int
-convert_encode(lua_State *L, int idx, struct buf *out, struct err *err)
+convert_encode(
+    lua_State *L, int idx, size_t max_len, struct buf *out, struct err *err)
 {
-	const struct vm *vm = vm_of(L);
-	struct encoder e = {L, jwrite_begin(out, 0), out, SIZE_MAX, err};
+	struct encoder e = {
+	    L, jwrite_begin(out, 0), out, out->len + max_len, err};
 	int rc, top = lua_gettop(L);
 
-	if (vm->limits.mem_bytes != 0)
-		e.max_len = out->len + (size_t)vm->limits.mem_bytes;
 	if (!lua_checkstack(L, LUA_MINSTACK)) {
 		(void)err_set(err, ERR_TOO_LARGE, "no memory left");
 		return -1;

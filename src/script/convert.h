@@ -10,6 +10,8 @@
  * Floor: 4 (script), private.
  */
 
+#include <stddef.h>
+
 #include <lua.h>
 
 #include "base/compiler.h"
@@ -39,19 +41,20 @@ void convert_mark_array(lua_State *L);
 int convert_is_array(lua_State *L, int idx);
 
 /**
- * convert_encode(L, idx, out, err):
- * Append the value there as compact JSON.  A table is an array if it is marked
- * or its keys are 1 to n, an object if they are strings, and {} if it has none.
- * No metamethod is called.
+ * convert_encode(L, idx, max_len, out, err):
+ * Append the value there as compact JSON, of about ${max_len} bytes at most.  A
+ * table is an array if it is marked or its keys are 1 to n, an object if they
+ * are strings, and {} if it has none. No metamethod is called.
  *
  * Returns:   0, or -1 and ${out} has a beginning of it behind what it had.
  * Errors:    ERR_INVALID      something JSON has not: the message names it by
  *                             its path ("data.items[2].fn");
- *            ERR_TOO_LARGE    too deep, or longer than the state may be.
+ *            ERR_TOO_LARGE    too deep, or too long;
+ *            ERR_TIMEOUT      the slice is over.
  * Lua stack: [-0, +0, -]
  */
-int convert_encode(
-    lua_State *L, int idx, struct buf *out, struct err *err) ATTR_MUSTCHECK;
+int convert_encode(lua_State *L, int idx, size_t max_len, struct buf *out,
+    struct err *err) ATTR_MUSTCHECK;
 
 /* The __tostring and the __index of json.null: the second one raises. */
 int convert_null_tostring(lua_State *L);

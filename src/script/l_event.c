@@ -9,11 +9,9 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "base/err.h"
-#include "base/mem.h"
-#include "base/str.h"
-
 #include "base/clock.h"
+#include "base/err.h"
+#include "base/str.h"
 
 #include "script/convert.h"
 #include "script/l_event.h"
@@ -57,12 +55,16 @@ static void
 take_reason(lua_State *L, int idx)
 {
 	struct vm *vm = vm_of(L);
-	const char *reason = NULL;
+	const char *reason;
+	size_t len;
 
-	if (!lua_isnoneornil(L, idx))
-		reason = luaL_tolstring(L, idx, NULL);
 	free(vm->reason);
-	vm->reason = mem_strdup(reason);
+	vm->reason = NULL;
+	if (lua_isnoneornil(L, idx))
+		return;
+	reason = luaL_tolstring(L, idx, &len);
+	free(vm->reason);
+	vm->reason = vm_cut_text(reason, len);
 }
 
 /* event:retry{after = seconds, reason = text} */

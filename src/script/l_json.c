@@ -35,9 +35,17 @@ l_encode(lua_State *L)
 
 	luaL_checkany(L, 1);
 	buf_reset(&vm->scratch);
-	if (convert_encode(L, 1, &vm->scratch, &err) == -1)
+	if (convert_encode(L, 1,
+		vm->limits.mem_bytes == 0 ? SIZE_MAX / 2
+					  : (size_t)vm->limits.mem_bytes,
+		&vm->scratch, &err) == -1) {
+		vm_trim(vm);
+		if (err.code == ERR_TIMEOUT)
+			return vm_kill_cpu(L);
 		return luaL_error(L, "%s", err.msg);
+	}
 	lua_pushlstring(L, vm->scratch.data, vm->scratch.len);
+	vm_trim(vm);
 	return 1;
 }
 

@@ -86,7 +86,7 @@ put_field(lua_State *L, struct buf *out, size_t *ret_key_len)
 	}
 	*ret_key_len = out->len - at;
 	at = out->len;
-	if (convert_encode(L, -1, out, &err) == -1) {
+	if (convert_encode(L, -1, MAX_BYTES, out, &err) == -1) {
 		/* Better a line with a remark than none. */
 		out->len = at;
 		str_put_json(out, str_of(err.msg));
@@ -116,7 +116,8 @@ say(lua_State *L, enum log_level level)
 	buf_reset(out);
 	if (!lua_isnil(L, 2)) {
 		lua_pushnil(L);
-		while (n < MAX_FIELDS && lua_next(L, 2)) {
+		while (
+		    n < MAX_FIELDS && out->len <= MAX_BYTES && lua_next(L, 2)) {
 			at[n].key = out->len;
 			put_field(L, out, &at[n].key_len);
 			at[n].json = at[n].key + at[n].key_len;
@@ -125,8 +126,11 @@ say(lua_State *L, enum log_level level)
 			n++;
 		}
 	}
-	if (!within_limit(vm, len + out->len))
+	len += out->len;
+	if (!within_limit(vm, len)) {
+		vm_trim(vm);
 		return 0;
+	}
 	for (i = 0; i < n; i++) {
 		fields[i].key =
 		    (struct str){out->data + at[i].key, at[i].key_len};
@@ -134,6 +138,7 @@ say(lua_State *L, enum log_level level)
 		    (struct str){out->data + at[i].json, at[i].json_len};
 	}
 	send(vm, level, message, fields, n);
+	vm_trim(vm);
 	return 0;
 }
 

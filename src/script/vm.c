@@ -19,6 +19,12 @@
 #define NS_PER_MS 1000000ULL
 #define NS_PER_US 1000ULL
 
+/* An error's text, or a reason, is cut here. */
+#define MAX_TEXT 8192
+
+/* Memory that is kept for the next one who builds text. */
+#define SCRATCH_KEEP (256U << 10)
+
 /* Frames of a traceback that are worth a line. */
 #define TRACEBACK_MAX 30
 
@@ -50,6 +56,24 @@ vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 	if (used > vm->mem_peak)
 		vm->mem_peak = used;
 	return p;
+}
+
+char *
+vm_cut_text(const char *s, size_t len)
+{
+	/* Not within a character. */
+	if (len > MAX_TEXT) {
+		for (len = MAX_TEXT; len > 0 && (s[len] & 0xC0) == 0x80; len--)
+			;
+	}
+	return mem_strndup(s, len);
+}
+
+void
+vm_trim(struct vm *vm)
+{
+	if (vm->scratch.cap > SCRATCH_KEEP)
+		buf_free(&vm->scratch);
 }
 
 struct vm *
@@ -366,7 +390,7 @@ put_error(lua_State *L)
 		lua_pushliteral(L, "message");
 		if (lua_rawget(L, 2) != LUA_TSTRING) {
 			buf_puts(a->out, "error object ");
-			if (convert_encode(L, 2, a->out, NULL) == 0)
+			if (convert_encode(L, 2, MAX_TEXT, a->out, NULL) == 0)
 				return 0;
 			buf_reset(a->out);
 		} else {
@@ -432,7 +456,8 @@ task_end(struct vm_task *task, enum proto_result result, struct buf *error,
 	}
 	outcome.result = result;
 	outcome.after_ms = vm->after_ms;
-	outcome.error = buf_take(error);
+	outcome.error = vm_cut_text(buf_text(error), error->len);
+	buf_free(error);
 	if (result == PROTO_ERROR && vm->traceback.len > 0)
 		outcome.traceback = buf_take(&vm->traceback);
 	outcome.duration_ms = clock_mono_ms() - task->begun_mono_ms;

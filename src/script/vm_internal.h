@@ -103,6 +103,12 @@ struct vm {
 /* The vm of any of its coroutines.  Lua stack: [-0, +0, -] */
 struct vm *vm_of(lua_State *L);
 
+/* A copy of a text that goes to the host: not longer than a person reads. */
+char *vm_cut_text(const char *s, size_t len);
+
+/* Whoever used vm->scratch is done: give it back if it has become large. */
+void vm_trim(struct vm *vm);
+
 /* The hook that limits_arm() sets. */
 void vm_hook(lua_State *L, lua_Debug *ar);
 

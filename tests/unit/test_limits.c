@@ -386,3 +386,29 @@ Test(limits, a_handler_that_waits_cannot_be_resumed_or_closed_by_another)
 	fix_wait(1);
 	cr_expect_eq(outcomes[1].result, PROTO_DONE, "%s", outcomes[1].error);
 }
+
+Test(limits, what_is_shared_many_times_over_is_not_written_for_ever)
+{
+	static const char *const bodies[] = {
+	    "local t = {} for i = 1, 40 do t = {t, t} end json.encode(t)",
+	    "local t = {} for i = 1, 40 do t = {t, t} end while true do "
+	    "pcall(json.encode, t) end",
+	    "local t = {} for i = 1, 40 do t = {t, t} end for i = 1, 1e9 do "
+	    "log.info('x', {t}) end",
+	};
+
+	must_stop(bodies, sizeof(bodies) / sizeof(bodies[0]));
+}
+
+Test(limits, texts_for_people_are_cut)
+{
+	fix_bad("error(('\\u{e4}'):rep(100000), 0)", "\xC3\xA4");
+	cr_expect_lt(strlen(outcomes[1].error), 9000);
+	fix_load("function on_x(event) event:drop(('x'):rep(100000)) end");
+	fix_start(2, "{}");
+	cr_expect_eq(strlen(outcomes[2].error), 8192);
+	proto_outcome_clear(&outcomes[1]);
+	ended[1] = 0;
+	fix_good("log.info(('x'):rep(100000))");
+	cr_expect_lt(logged.len, 9000);
+}
