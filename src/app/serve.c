@@ -21,6 +21,7 @@
 #include "crypto/secrets.h"
 #include "dispatch/dispatch.h"
 #include "ingress/ingress.h"
+#include "net/guard.h"
 #include "net/loop.h"
 #include "script/source.h"
 #include "script/watch.h"
@@ -59,6 +60,7 @@ struct app {
 	struct ingress *ingress;
 	struct folder *folders; /* One an integration. */
 	char *dev_secret;       /* NULL: there are real ones. */
+	struct buf guard;       /* Where scripts may connect to, as text. */
 	struct event *signals[3];
 	uint64_t started_mono_ms;
 	int stopping;
@@ -192,6 +194,31 @@ open_store(struct app *app, struct err *err)
 	return store_open(&options, &app->store, err);
 }
 
+/* What --dev, --allow-private and --allow-host open to scripts. */
+static int
+make_guard(struct app *app, struct err *err)
+{
+	const struct config *config = app->config;
+	struct guard *guard = guard_create();
+	size_t i;
+	int rc = 0;
+
+	if (config->dev)
+		guard_allow_loopback(guard);
+	if (config->allow_private)
+		guard_allow_private(guard);
+	if (config->listen.port != 0)
+		guard_refuse_listener(guard, config->listen.port);
+	for (i = 0; i < config->allow_hosts.n && rc == 0; i++) {
+		rc = guard_allow_host(guard, config->allow_hosts.items[i], err);
+		if (rc == -1)
+			(void)err_prefix(err, "--allow-host");
+	}
+	guard_put(guard, &app->guard);
+	guard_free(guard);
+	return rc;
+}
+
 /* Start the workers and give them the scripts. */
 static int
 start_scripts(struct app *app, struct err *err)
@@ -213,6 +240,7 @@ start_scripts(struct app *app, struct err *err)
 	options.limits.slow_ms = SLOW_MS;
 	options.limits.handler_ms = config->handler_timeout_ms;
 	options.limits.debug = config->log_level == LOG_DEBUG;
+	options.limits.guard = (struct str){app->guard.data, app->guard.len};
 	options.retry_attempts = (unsigned int)config->retry_attempts;
 	options.retry_base_ms = config->retry_base_ms;
 	options.retry_max_ms = config->retry_max_ms;
@@ -471,7 +499,7 @@ prepare(struct app *app, struct err *err)
 		return -1;
 	if (add_signals(app) == -1)
 		return err_set(err, ERR_UNAVAILABLE, "cannot wait for signals");
-	return start_scripts(app, err);
+	return make_guard(app, err) == -1 ? -1 : start_scripts(app, err);
 }
 
 /* Half of it may not be there. */
@@ -503,6 +531,7 @@ take_apart(struct app *app)
 	if (app->dev_secret != NULL)
 		secret_wipe(app->dev_secret, strlen(app->dev_secret));
 	free(app->dev_secret);
+	buf_free(&app->guard);
 }
 
 int

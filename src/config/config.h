@@ -70,6 +70,8 @@ struct config_integration {
 /* Fields in the order of the options. */
 struct config {
 	/* Settings. */
+	struct config_list allow_hosts;
+	int allow_private;
 	uint64_t concurrency;
 	char *config;
 	uint64_t cpu_limit_ms;

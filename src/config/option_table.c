@@ -27,6 +27,19 @@ static const char *const logs[] = {"auto", "json", "pretty", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 const struct option option_table[] = {
+    {.name = "allow-host",
+	.type = OPTION_LIST,
+	.commands = SERVE,
+	.metavar = "HOST[:PORT]",
+	.offset = FIELD(allow_hosts),
+	.help = "let scripts call this host, also where its address is "
+		"loopback or private; several may be given"},
+    {.name = "allow-private",
+	.type = OPTION_BOOL,
+	.commands = SERVE,
+	.preset = "off",
+	.offset = FIELD(allow_private),
+	.help = "let scripts call every loopback and private address"},
     {.name = "client-id",
 	.type = OPTION_STRING,
 	.flags = OPTION_NO_FLAG,

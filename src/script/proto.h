@@ -55,6 +55,7 @@ struct proto_setup {
 			      * proto_outcome.slice_us with it. */
 	uint64_t handler_ms; /* Wall time of one run. */
 	int debug;           /* Send log.debug too. */
+	struct str guard; /* Where scripts may connect to: net/guard as text. */
 };
 
 struct proto_lib {

@@ -29,6 +29,7 @@ static const struct module {
 	lua_CFunction open;
 	int global;
 } modules[] = {
+    {"http", luaopen_moonpost_http, 1},
     {"json", luaopen_moonpost_json, 1},
     {"log", luaopen_moonpost_log, 1},
     {"secret", luaopen_moonpost_secret, 1},

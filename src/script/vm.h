@@ -22,6 +22,7 @@
 
 struct err;
 struct event_base;
+struct fetch;
 struct lua_State;
 struct vm;
 struct vm_task;
@@ -40,6 +41,9 @@ struct vm_host {
 	void (*log)(void *cookie, uint64_t job, const struct proto_log *log);
 	/* The value of a secret of the script, or NULL; for free(). */
 	char *(*secret)(void *cookie, uint64_t bundle, const char *name);
+	/* The client for outbound HTTP, made when it is first asked for; NULL:
+	 * there is none. */
+	struct fetch *(*fetch)(void *cookie);
 	/* Where to write what runs; never NULL. */
 	struct proto_page *page;
 };

@@ -21,6 +21,9 @@
 #include "base/ipc.h"
 #include "base/mem.h"
 
+#include "net/fetch.h"
+#include "net/guard.h"
+
 #include "script/bundle.h"
 #include "script/proto.h"
 #include "script/worker.h"
@@ -33,6 +36,9 @@
 
 /* A secret that does not come within this is not there. */
 #define SECRET_TIMEOUT_MS 10000
+
+/* Connections to peers that are kept for the next request. */
+#define MAX_IDLE_CONNECTIONS 64
 
 /* As in config: the host said what is not in the protocol. */
 #define EXIT_PROTOCOL 3
@@ -53,6 +59,8 @@ struct worker {
 	struct buf out;
 	size_t out_at; /* What of it has been sent. */
 	struct bundle_env env;
+	struct guard *guard; /* Where scripts may connect to. */
+	struct fetch *fetch; /* NULL until a script wants it. */
 	int set_up;
 	int stopping;
 	int status; /* Of worker_main(). */
@@ -211,6 +219,24 @@ host_secret(void *cookie, uint64_t bundle, const char *name)
 	}
 }
 
+/* Most scripts call nobody, and libcurl with TLS takes megabytes. */
+static struct fetch *
+host_fetch(void *cookie)
+{
+	struct worker *w = cookie;
+	struct fetch_options options = {.base = w->base,
+	    .guard = w->guard,
+	    .max_idle_connections = MAX_IDLE_CONNECTIONS};
+	struct err err = ERR_INIT;
+
+	if (w->fetch == NULL && w->guard != NULL) {
+		w->fetch = fetch_create(&options, &err);
+		if (w->fetch == NULL)
+			(void)fprintf(stderr, "moonpost worker: %s\n", err.msg);
+	}
+	return w->fetch;
+}
+
 static struct loaded *
 find(struct worker *w, uint64_t id)
 {
@@ -272,6 +298,8 @@ on_setup(struct worker *w, struct str payload)
 	w->env.limits.cpu_ms = m.cpu_ms;
 	w->env.limits.handler_ms = m.handler_ms;
 	w->env.limits.debug = m.debug;
+	guard_free(w->guard);
+	w->guard = guard_parse(m.guard);
 	w->set_up = 1;
 	proto_put_plain(&w->out, PROTO_READY, 0);
 	return 0;
@@ -488,6 +516,7 @@ worker_main(int fd)
 	w.env.host.cookie = &w;
 	w.env.host.log = host_log;
 	w.env.host.secret = host_secret;
+	w.env.host.fetch = host_fetch;
 	w.env.host.page = map_page(&w);
 	w.readable =
 	    event_new(w.base, fd, EV_READ | EV_PERSIST, readable_cb, &w);
@@ -501,6 +530,8 @@ worker_main(int fd)
 
 	while ((l = TAILQ_FIRST(&w.bundles)) != NULL)
 		forget(&w, l);
+	fetch_free(w.fetch);
+	guard_free(w.guard);
 	if (w.readable != NULL)
 		event_free(w.readable);
 	if (w.writable != NULL)
