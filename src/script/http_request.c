@@ -10,6 +10,7 @@
 
 #include "script/convert.h"
 #include "script/larg.h"
+#include "script/vm_internal.h"
 
 #include "script/http_request.h"
 
@@ -17,6 +18,9 @@
 #define TIMEOUT_MAX_MS 3600000
 #define MAX_BYTES_DEFAULT (8U << 20)
 #define MAX_BYTES_MAX (256U << 20)
+/* Longer JSON is not sent. */
+#define BODY_MAX (32U << 20)
+
 #define RETRIES_MAX 20
 #define REDIRECTS_DEFAULT 10
 #define REDIRECTS_MAX 50
@@ -270,8 +274,11 @@ read_body(lua_State *L, int options, struct http_request *r)
 	int n = 0;
 
 	if (lua_getfield(L, options, "json") != LUA_TNIL) {
-		if (convert_encode(L, -1, &r->body, &err) == -1)
-			luaL_error(L, "http: json: %s", err.msg);
+		if (convert_encode(L, -1, BODY_MAX, &r->body, &err) == -1)
+			return err.code == ERR_TIMEOUT
+				   ? (void)vm_kill_cpu(L)
+				   : (void)luaL_error(
+					 L, "http: json: %s", err.msg);
 		type = "application/json";
 		n++;
 	}
