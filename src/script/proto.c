@@ -455,3 +455,111 @@ proto_get_secret(struct str payload, uint64_t *ret_bundle, char **ret_name)
 	*ret_name = name;
 	return 0;
 }
+
+void
+proto_put_step(
+    struct buf *out, uint64_t question, const struct proto_step_put *m)
+{
+	size_t at = ipc_begin(out, PROTO_STEP, question);
+
+	pack_u64(out, m->job);
+	pack_str(out, m->name);
+	pack_str(out, m->result_json);
+	ipc_end(out, at);
+}
+
+int
+proto_get_step(struct str payload, struct proto_step_put *ret)
+{
+	struct unpack u = unpack_begin(payload);
+
+	ret->job = unpack_u64(&u);
+	ret->name = unpack_str(&u);
+	ret->result_json = unpack_str(&u);
+	return unpack_end(&u);
+}
+
+void
+proto_put_kv(struct buf *out, uint64_t question, const struct proto_kv *m)
+{
+	size_t at = ipc_begin(out, PROTO_KV, question);
+
+	pack_u64(out, m->bundle);
+	pack_u64(out, (uint64_t)m->what);
+	pack_str(out, m->key);
+	pack_str(out, m->value_json);
+	pack_u64(out, (uint64_t)m->by);
+	pack_u64(out, m->ttl_ms);
+	ipc_end(out, at);
+}
+
+int
+proto_get_kv(struct str payload, struct proto_kv *ret)
+{
+	struct unpack u = unpack_begin(payload);
+	uint64_t what;
+
+	ret->bundle = unpack_u64(&u);
+	what = unpack_u64(&u);
+	if (what > PROTO_KV_LIST) {
+		u.failed = 1;
+		what = PROTO_KV_GET;
+	}
+	ret->what = (enum proto_kv_kind)what;
+	ret->key = unpack_str(&u);
+	ret->value_json = unpack_str(&u);
+	ret->by = (int64_t)unpack_u64(&u);
+	ret->ttl_ms = unpack_u64(&u);
+	return unpack_end(&u);
+}
+
+void
+proto_put_answer(struct buf *out, enum proto_type type, uint64_t question,
+    const struct proto_answer *m)
+{
+	size_t at = ipc_begin(out, (uint32_t)type, question);
+
+	pack_u64(out, m->found ? 1 : 0);
+	pack_str(out, m->json);
+	pack_u64(out, m->code);
+	pack_str(out, m->error);
+	ipc_end(out, at);
+}
+
+int
+proto_get_answer(struct str payload, struct proto_answer *ret)
+{
+	struct unpack u = unpack_begin(payload);
+
+	ret->found = unpack_flag(&u);
+	ret->json = unpack_str(&u);
+	ret->code = unpack_u64(&u);
+	ret->error = unpack_str(&u);
+	return unpack_end(&u);
+}
+
+void
+proto_put_call(struct buf *out, uint64_t job, const struct proto_call *m)
+{
+	size_t at = ipc_begin(out, PROTO_CALL, job);
+
+	pack_str(out, m->method);
+	pack_str(out, m->url);
+	pack_u64(out, m->status);
+	pack_u64(out, m->duration_ms);
+	pack_str(out, m->error);
+	ipc_end(out, at);
+}
+
+int
+proto_get_call(struct str payload, struct proto_call *ret)
+{
+	struct unpack u = unpack_begin(payload);
+
+	ret->method = unpack_str(&u);
+	ret->url = unpack_str(&u);
+	ret->status = unpack_u64(&u);
+	ret->duration_ms = unpack_u64(&u);
+	ret->error = unpack_str(&u);
+	return unpack_end(&u);
+}

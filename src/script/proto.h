@@ -34,6 +34,8 @@ enum proto_type {
 			  * configuration and send what it returns; answer
 			  * EVALUATED.  env "VAR" in it asks PROTO_SECRET with
 			  * bundle 0 and the name "env:VAR". */
+	PROTO_STEP_IS,   /* id: of the question.  struct proto_answer. */
+	PROTO_KV_IS,     /* The same. */
 
 	/* Worker to host. */
 	PROTO_READY = 100, /* Set up. */
@@ -46,7 +48,23 @@ enum proto_type {
 	PROTO_PONG,
 	PROTO_EVALUATED, /* id: of the question.  text (JSON, or NULL), error.
 			  */
+	PROTO_STEP,      /* id: of the question.  struct proto_step_put; answer
+			  * STEP_IS once it is durable. */
+	PROTO_KV,        /* id: of the question.  struct proto_kv; answer KV_IS,
+			  * a write's once it is durable. */
+	PROTO_CALL,      /* id: job.  struct proto_call; no answer. */
 };
+
+/* A worker has at most so many STEP and KV open; it holds the others back. */
+#define PROTO_QUESTIONS_MAX 128
+
+/* Bytes of a step's result or a kv value, of a kv key, of a step's name. */
+#define PROTO_VALUE_MAX 65536
+#define PROTO_KEY_MAX 1024
+#define PROTO_STEP_NAME_MAX 200
+
+/* Steps that one job may record. */
+#define PROTO_STEPS_MAX 1000
 
 struct proto_setup {
 	uint64_t mem_bytes;  /* Cap of one script. */
@@ -138,6 +156,46 @@ struct proto_log {
 	size_t nfields;
 };
 
+struct proto_step_put {
+	uint64_t job;
+	struct str name;
+	struct str result_json;
+};
+
+enum proto_kv_kind {
+	PROTO_KV_GET,
+	PROTO_KV_SET,
+	PROTO_KV_ADD, /* Only if absent. */
+	PROTO_KV_INCR,
+	PROTO_KV_DELETE,
+	PROTO_KV_LIST, /* key is the prefix. */
+};
+
+struct proto_kv {
+	uint64_t bundle; /* Whose integration it is. */
+	enum proto_kv_kind what;
+	struct str key;
+	struct str value_json; /* SET, ADD */
+	int64_t by;            /* INCR */
+	uint64_t ttl_ms;       /* SET, ADD: 0 is for ever. */
+};
+
+struct proto_answer {
+	int found;       /* There was a value. */
+	struct str json; /* GET, INCR: the value; LIST: an array of keys. */
+	uint64_t code;   /* enum err_code; 0 is success. */
+	struct str error;
+};
+
+/* One outbound call of a script, for the record of its run. */
+struct proto_call {
+	struct str method;
+	struct str url;
+	uint64_t status; /* 0: there was no answer. */
+	uint64_t duration_ms;
+	struct str error; /* Empty if there was an answer. */
+};
+
 /*
  * What a worker is at, in a page that it shares with the host: it is written
  * before and after every entry into Lua, costs no system call, and can still be
@@ -218,5 +276,23 @@ void proto_put_secret(
     struct buf *out, uint64_t question, uint64_t bundle, const char *name);
 int proto_get_secret(
     struct str payload, uint64_t *ret_bundle, char **ret_name) ATTR_MUSTCHECK;
+
+/* Nothing of these is to be freed: texts are borrowed from the payload. */
+void proto_put_step(
+    struct buf *out, uint64_t question, const struct proto_step_put *m);
+int proto_get_step(
+    struct str payload, struct proto_step_put *ret) ATTR_MUSTCHECK;
+
+void proto_put_kv(struct buf *out, uint64_t question, const struct proto_kv *m);
+int proto_get_kv(struct str payload, struct proto_kv *ret) ATTR_MUSTCHECK;
+
+/* ${type} is STEP_IS or KV_IS. */
+void proto_put_answer(struct buf *out, enum proto_type type, uint64_t question,
+    const struct proto_answer *m);
+int proto_get_answer(
+    struct str payload, struct proto_answer *ret) ATTR_MUSTCHECK;
+
+void proto_put_call(struct buf *out, uint64_t job, const struct proto_call *m);
+int proto_get_call(struct str payload, struct proto_call *ret) ATTR_MUSTCHECK;
 
 #endif /* !SCRIPT_PROTO_H_ */

@@ -35,6 +35,10 @@ get(enum proto_type type, struct str p)
 		struct proto_run run;
 		struct proto_outcome outcome;
 		struct proto_log log;
+		struct proto_step_put step;
+		struct proto_kv kv;
+		struct proto_answer answer;
+		struct proto_call call;
 	} m;
 	char *a = NULL, *b = NULL;
 	uint64_t n;
@@ -64,6 +68,19 @@ get(enum proto_type type, struct str p)
 		break;
 	case PROTO_PING:
 		rc = proto_get_number(p, &n);
+		break;
+	case PROTO_STEP:
+		rc = proto_get_step(p, &m.step);
+		break;
+	case PROTO_KV:
+		rc = proto_get_kv(p, &m.kv);
+		break;
+	case PROTO_STEP_IS:
+	case PROTO_KV_IS:
+		rc = proto_get_answer(p, &m.answer);
+		break;
+	case PROTO_CALL:
+		rc = proto_get_call(p, &m.call);
 		break;
 	default:
 		rc = proto_get_texts(p, &a, &b);
@@ -288,4 +305,72 @@ Test(proto, a_count_that_cannot_be_true_allocates_nothing)
 	ipc_end(&out, at);
 	cr_expect_eq(proto_get_loaded(payload(PROTO_LOADED, 7), &back), -1);
 	buf_free(&out);
+}
+
+Test(proto, step_survives)
+{
+	struct proto_step_put in = {9, STR("jira"), STR("\"OPS-1\"")}, back;
+
+	proto_put_step(&out, 7, &in);
+	cr_assert_eq(proto_get_step(payload(PROTO_STEP, 7), &back), 0);
+	cr_expect_eq(back.job, 9);
+	cr_expect(str_eq(back.name, in.name));
+	cr_expect(str_eq(back.result_json, in.result_json));
+	must_refuse_other_lengths(PROTO_STEP);
+}
+
+Test(proto, kv_survives)
+{
+	struct proto_kv back,
+	    in = {3, PROTO_KV_INCR, {"a\0b", 3}, STR("{}"), INT64_MIN, 5000};
+
+	proto_put_kv(&out, 7, &in);
+	cr_assert_eq(proto_get_kv(payload(PROTO_KV, 7), &back), 0);
+	cr_expect_eq(back.bundle, 3);
+	cr_expect_eq(back.what, PROTO_KV_INCR);
+	cr_expect(str_eq(back.key, in.key));
+	cr_expect(str_eq(back.value_json, in.value_json));
+	cr_expect_eq(back.by, INT64_MIN);
+	cr_expect_eq(back.ttl_ms, 5000);
+	must_refuse_other_lengths(PROTO_KV);
+}
+
+Test(proto, a_kind_of_kv_that_is_none_is_refused)
+{
+	struct proto_kv in = {0}, back;
+
+	in.what = (enum proto_kv_kind)(PROTO_KV_LIST + 1);
+	proto_put_kv(&out, 7, &in);
+	cr_expect_eq(proto_get_kv(payload(PROTO_KV, 7), &back), -1);
+	buf_free(&out);
+}
+
+Test(proto, an_answer_survives)
+{
+	struct proto_answer in = {1, STR("[1]"), ERR_TOO_LARGE, STR("no")};
+	struct proto_answer back;
+
+	proto_put_answer(&out, PROTO_KV_IS, 7, &in);
+	cr_assert_eq(proto_get_answer(payload(PROTO_KV_IS, 7), &back), 0);
+	cr_expect_eq(back.found, 1);
+	cr_expect(str_eq(back.json, in.json));
+	cr_expect_eq(back.code, ERR_TOO_LARGE);
+	cr_expect(str_eq(back.error, in.error));
+	must_refuse_other_lengths(PROTO_KV_IS);
+}
+
+Test(proto, call_survives)
+{
+	struct proto_call in = {
+	    STR("POST"), STR("https://jira.example/"), 201, 12, {NULL, 0}};
+	struct proto_call back;
+
+	proto_put_call(&out, 7, &in);
+	cr_assert_eq(proto_get_call(payload(PROTO_CALL, 7), &back), 0);
+	cr_expect(str_eq(back.method, in.method));
+	cr_expect(str_eq(back.url, in.url));
+	cr_expect_eq(back.status, 201);
+	cr_expect_eq(back.duration_ms, 12);
+	cr_expect_eq(back.error.len, 0);
+	must_refuse_other_lengths(PROTO_CALL);
 }
