@@ -274,11 +274,11 @@ read_body(lua_State *L, int options, struct http_request *r)
 	int n = 0;
 
 	if (lua_getfield(L, options, "json") != LUA_TNIL) {
-		if (convert_encode(L, -1, BODY_MAX, &r->body, &err) == -1)
-			return err.code == ERR_TIMEOUT
-				   ? (void)vm_kill_cpu(L)
-				   : (void)luaL_error(
-					 L, "http: json: %s", err.msg);
+		if (convert_encode(L, -1, BODY_MAX, &r->body, &err) == -1) {
+			if (err.code == ERR_TIMEOUT)
+				(void)vm_kill_cpu(L);
+			luaL_error(L, "http: json: %s", err.msg);
+		}
 		type = "application/json";
 		n++;
 	}

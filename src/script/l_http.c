@@ -423,7 +423,7 @@ l_all(lua_State *L)
 
 /* res:json() */
 static int
-response_json(lua_State *L)
+l_response_json(lua_State *L)
 {
 	struct vm *vm = vm_of(L);
 	struct err err = ERR_INIT;
@@ -444,6 +444,11 @@ response_json(lua_State *L)
 	convert_push(L, jdoc_root(&vm->doc));
 	return 1;
 }
+
+static const luaL_Reg response_funcs[] = {
+    {"json", l_response_json},
+    {NULL, NULL},
+};
 
 static const luaL_Reg http_funcs[] = {
     {"get", l_get},
@@ -470,9 +475,7 @@ luaopen_moonpost_http(lua_State *L)
 		lua_setfield(L, -2, "__metatable");
 	}
 	if (luaL_newmetatable(L, HTTP_RESPONSE)) {
-		lua_createtable(L, 0, 1);
-		lua_pushcfunction(L, response_json);
-		lua_setfield(L, -2, "json");
+		luaL_newlib(L, response_funcs);
 		sandbox_seal(L, "an answer");
 		lua_setfield(L, -2, "__index");
 		lua_pushboolean(L, 0);
