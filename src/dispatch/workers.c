@@ -165,12 +165,13 @@ bury(struct worker *w)
 	death.activity = (enum proto_activity)w->proc.page->activity;
 	death.id = w->proc.page->id;
 	if (!w->doomed && WIFSIGNALED(status)) {
-		/* Somebody's kill -9 (or the kernel's, out of memory) is no
-		 * proof against the script. */
-		death.by_itself =
-		    WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM;
+		/* Somebody's kill -9 is no proof against a script; but when one
+		 * ran, it may have been the kernel, out of memory. */
+		death.by_itself = WTERMSIG(status) != SIGTERM &&
+				  (WTERMSIG(status) != SIGKILL ||
+				      death.activity != PROTO_IDLE);
 		(void)snprintf(text, sizeof(text), "%s: %s",
-		    death.by_itself ? "crashed" : "was killed",
+		    WTERMSIG(status) == SIGKILL ? "was killed" : "crashed",
 		    strsignal(WTERMSIG(status)));
 		death.how = text;
 	} else if (!w->doomed) {

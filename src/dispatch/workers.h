@@ -26,8 +26,8 @@ struct workers;
 /* How a worker came to its end. */
 struct workers_death {
 	const char *how; /* "did not answer for 3 s", "crashed: ..." */
-	int by_itself;   /* It hung, crashed or broke the protocol: whoever ran
-			  * is to blame.  0: somebody killed it. */
+	int by_itself; /* It hung, crashed or broke the protocol, or was killed
+			* while a script ran: that one is to blame. */
 	/* What it was at (struct proto_page): a hint. */
 	enum proto_activity activity;
 	uint64_t id;
