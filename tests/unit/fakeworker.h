@@ -9,8 +9,9 @@
  *	fail TEXT | hang | crash | babble          when it is loaded
  *	require NAME                               a lib that it needs
  *	on_x: done | error TEXT | retry MS | drop | gone | hang | crash | babble
- *	      | wait FILE (until that file is there) | slow | uncharged | log N
- *	      | secret NAME (error with its value) | body (error with the body)
+ *	      | wait FILE (until that file is there; FILE.on comes at once) |
+ *slow | uncharged | log N | secret NAME (error with its value) | body (error
+ *with the body)
  */
 
 #include <sys/mman.h>
@@ -224,6 +225,19 @@ fake_secret(uint64_t job, uint64_t bundle, const char *name)
 	fake_outcome(job, PROTO_ERROR, text, UINT64_MAX, 1, 0);
 }
 
+/* From now on the worker is idle, which the file PATH.on says. */
+static void
+fake_tell_waiting(const char *path)
+{
+	char on[220];
+	int fd;
+
+	(void)snprintf(on, sizeof(on), "%s.on", path);
+	fd = open(on, O_WRONLY | O_CREAT, 0600);
+	if (fd != -1)
+		(void)close(fd);
+}
+
 static void
 fake_run(const struct ipc_frame *frame)
 {
@@ -276,6 +290,8 @@ fake_run(const struct ipc_frame *frame)
 		fake_misbehave(act);
 	}
 	fake_at(PROTO_IDLE, 0);
+	if (strncmp(act, "wait ", 5) == 0)
+		fake_tell_waiting(act + 5);
 	free(act);
 	free(body);
 	proto_run_clear(&run);

@@ -191,6 +191,7 @@ Test(dispatch, charges_nobody_for_a_worker_that_was_killed)
 	start();
 	save_and_load("a", waiting("go"));
 	id = append("a");
+	UNTIL(access(scratch_path(&scratch, "go.on"), F_OK) == 0);
 	UNTIL(is(id, STORE_RUNNING));
 	pid = dispatch_worker_pid(dispatch, "worker-1");
 	cr_assert_gt(pid, 0);

@@ -133,7 +133,6 @@ Test(dispatch_lua, runs_again_what_a_killed_worker_had)
 	uint64_t ids[20];
 	size_t i;
 
-	options.retry_attempts = 1;
 	start();
 	save_and_load("a", "function on_issue() sleep(0.2) end");
 	cr_assert(state_is("a", "loaded"), "%s", status("a").error);
