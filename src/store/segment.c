@@ -400,16 +400,23 @@ segment_reader_create(const char *dir)
 }
 
 void
-segment_reader_free(struct segment_reader *reader)
+segment_reader_rest(struct segment_reader *reader)
 {
 	size_t i;
 
-	if (reader == NULL)
-		return;
 	for (i = 0; i < READER_FILES; i++) {
 		if (reader->files[i].file != 0)
 			(void)close(reader->files[i].fd);
+		reader->files[i].file = 0;
 	}
+}
+
+void
+segment_reader_free(struct segment_reader *reader)
+{
+	if (reader == NULL)
+		return;
+	segment_reader_rest(reader);
 	if (reader->dirfd != -1)
 		(void)close(reader->dirfd);
 	free(reader);

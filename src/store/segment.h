@@ -114,6 +114,9 @@ struct segment_reader;
 struct segment_reader *segment_reader_create(const char *dir);
 void segment_reader_free(struct segment_reader *reader);
 
+/* Close the files that it keeps open, so that deleted ones go. */
+void segment_reader_rest(struct segment_reader *reader);
+
 /**
  * segment_read(reader, ref, id, ret_record, err):
  * Read the record of delivery ${id} and check it.
@@ -139,7 +142,7 @@ int segment_read(struct segment_reader *reader, const struct segment_ref *ref,
 int segment_parse(char *data, size_t len, uint64_t id,
     struct segment_record *ret_record, struct err *err) ATTR_MUSTCHECK;
 
-/* Read a record's bytes as they are, checked: to keep them elsewhere. */
+/* Read a record's bytes as they are, to keep them elsewhere. */
 int segment_read_raw(struct segment_reader *reader,
     const struct segment_ref *ref, uint64_t id, char **ret_data,
     struct err *err) ATTR_MUSTCHECK;

@@ -196,6 +196,12 @@ store_slot_ready(struct store_slot *slot)
 }
 
 void
+store_upkeep_soon(struct store *store)
+{
+	store->upkeep_mono_ms = 0;
+}
+
+void
 store_set_fill(struct store *store, unsigned int percent, int full)
 {
 	atomic_store(&store->percent, percent);

@@ -61,6 +61,9 @@ extern const struct store_engine store_sqlite;
 /* Have the reader thread call tend() soon.  Thread: any. */
 void store_nudge(struct store *store);
 
+/* Have upkeep() called after this group.  Thread: the writer. */
+void store_upkeep_soon(struct store *store);
+
 /* Say how full it is, in percent of the cap, and whether appends are refused
  * until something was dropped.  Thread: the writer. */
 void store_set_fill(struct store *store, unsigned int percent, int full);

@@ -420,6 +420,7 @@ engine_tend(void *self)
 {
 	struct sq *sq = self;
 
+	segment_reader_rest(sq->rbodies);
 	sq->deadline_mono_ms = UINT64_MAX;
 	(void)sqlite3_wal_checkpoint_v2(
 	    sq->rconn.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -739,7 +740,8 @@ engine_open(struct store *store, const struct store_options *options,
 	if (file_make_dir(sq->dir, 0700, err) == -1 ||
 	    take_lock(sq, err) == -1 || open_database(sq, options, err) == -1 ||
 	    set_cap(sq, options->max_bytes, err) == -1 ||
-	    open_bodies(sq, options->segment_bytes, err) == -1)
+	    open_bodies(sq, options->segment_bytes, err) == -1 ||
+	    sq_measure(sq, err) == -1)
 		goto out;
 	*ret_self = sq;
 	sq = NULL;

@@ -7,6 +7,8 @@
 #include "store/checksum.h"
 #include "store/store_sqlite_internal.h"
 
+#define ROW_BYTES 300 /* About what the rows of a delivery take. */
+
 uint64_t
 sq_order_hash(const struct sq_script *script, struct str key)
 {
@@ -152,7 +154,7 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 		op->ret_duplicate = 1;
 		return STORE_APPLIED;
 	}
-	if (sq->full)
+	if (sq_is_full(sq))
 		return sq_refuse(&op->op, ERR_UNAVAILABLE,
 		    "the store is full (%llu bytes) and all that is in it is "
 		    "still to be done: raise --store-max-bytes, or resume or "
@@ -166,6 +168,7 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 	    add_delivery(sq, op, id, &entry, &ref, err) == -1)
 		return STORE_APPLIED_FAILED;
 	sq->next_id++;
+	sq->grown_bytes += ref.len + ROW_BYTES;
 	sq_tally(sq, NULL, -1, STORE_PENDING);
 	if (op->state != STORE_PENDING)
 		sq_tally(sq, NULL, -1, (int)op->state);
@@ -174,6 +177,8 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 			op->integration, err) == -1)
 			return STORE_APPLIED_FAILED;
 	}
+	if (sq->max_bytes > 0 && sq->grown_bytes > sq->max_bytes / 64)
+		store_upkeep_soon(sq->store);
 	if (entry.key[0] != 0 || entry.signature != 0) {
 		seen_add(sq->seen, &entry);
 		sq->entries = mem_grow(sq->entries, &sq->entries_cap,

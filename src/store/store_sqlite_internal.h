@@ -37,6 +37,9 @@
 #define SQ_JOB_BITS 10
 #define SQ_JOBS_MAX ((1U << SQ_JOB_BITS) - 1)
 
+/* Segments that are deleted at once. */
+#define SQ_DEAD_FILES 16
+
 /* One prepared statement each, by connection. */
 enum sq_sql {
 	SQ_BEGIN,
@@ -84,6 +87,7 @@ enum sq_sql {
 	SQ_SEEN_EXPIRED,
 	SQ_SWEEP,
 	SQ_SWEEP_JOBS,
+	SQ_SWEEP_SCRIPTS,
 	SQ_DEL_DELIVERY,
 	SQ_DEL_JOBS,
 	SQ_DEL_RUNS,
@@ -92,13 +96,11 @@ enum sq_sql {
 	SQ_SEGMENT_LESS,
 	SQ_SEGMENT_DEAD,
 	SQ_SEGMENT_SPARSE,
-	SQ_SEGMENT_BYTES,
 	SQ_SEGMENT_DEL,
 	SQ_MOVE_FIND,
 	SQ_MOVE_ADD,
 	SQ_MOVE_REF,
-	SQ_PAGES,
-	SQ_FREE_PAGES,
+	SQ_USED,
 	SQ_COUNT_TALLY,
 	SQ_LIST_ALL,
 	SQ_LIST_FAILED,
@@ -171,14 +173,20 @@ struct sq {
 	int changes;              /* sqlite3_total_changes() at its begin. */
 
 	/* Of retention. */
-	uint64_t sweep_id;        /* Where it goes on. */
-	uint64_t sweep_mono_ms;   /* When the next round begins. */
-	unsigned int sweep_freed; /* Deliveries dropped in this round. */
-	unsigned int hunger;      /* Over the cap: 0 no, 1 done, 2 dead go. */
-	uint64_t used_bytes;
-	uint64_t move_id;   /* Where the move of bodies goes on. */
-	uint64_t move_file; /* And out of which segment; 0: none. */
-	uint64_t tidy_mono_ms;
+	unsigned int phase;     /* Of the round. */
+	uint64_t sweep_id;      /* Where the look at deliveries goes on. */
+	uint64_t round_mono_ms; /* When the next round begins. */
+	unsigned int freed;     /* Dropped or moved in this round. */
+	unsigned int hunger;  /* Over the cap: 1 the done go, 2 the dead too. */
+	uint64_t used_bytes;  /* Measured. */
+	uint64_t grown_bytes; /* Added since, about. */
+	uint64_t less_file;   /* A segment, of which... */
+	int64_t less_records; /* ...this slice has taken so much. */
+	int64_t less_bytes;
+	uint64_t move_file; /* The segment that is emptied; 0: none. */
+	uint64_t move_id;   /* Its next delivery. */
+	uint64_t dead_files[SQ_DEAD_FILES]; /* To be deleted after commit. */
+	size_t ndead_files;
 
 	/* The reader's. */
 	struct sq_conn rconn;
@@ -300,5 +308,9 @@ void sq_counts(struct sq *sq, struct store_counts *op);
 
 /* store_sqlite_retain.c */
 uint64_t sq_upkeep(void *self, uint64_t budget_ms);
+/* Look how much is there. */
+int sq_measure(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
+/* Whether there is no room for more. */
+int sq_is_full(const struct sq *sq);
 
 #endif /* !STORE_STORE_SQLITE_INTERNAL_H_ */
