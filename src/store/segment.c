@@ -520,7 +520,7 @@ int
 segment_read(struct segment_reader *reader, const struct segment_ref *ref,
     uint64_t id, struct segment_record *ret_record, struct err *err)
 {
-	char *data;
+	char *data = NULL;
 
 	if (segment_read_raw(reader, ref, id, &data, err) == -1)
 		return -1;

@@ -96,6 +96,7 @@ store_job_free(struct store_job *job)
 {
 	if (job == NULL)
 		return;
+	free(job->steps); /* Their texts are behind them. */
 	free(job->memory);
 	free(job);
 }
@@ -389,7 +390,7 @@ next_group(struct store *store, struct store_op **ops)
 	size_t n = store->npartly;
 
 	if (n > 0)
-		(void)memcpy(ops, store->partly, n * sizeof(*ops));
+		(void)memcpy(ops, store->partly, n * sizeof(struct store_op *));
 	store->npartly = 0;
 	while (n < GROUP_MAX && store->first != NULL) {
 		ops[n++] = op_of(store->first);

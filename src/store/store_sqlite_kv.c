@@ -150,19 +150,20 @@ sq_kv_expire(struct sq *sq, struct err *err)
 	return expire(sq, stmt, err);
 }
 
-/* Make room for an integration out of what has expired. */
+/* Make room for an integration out of what has expired.  1: some of it went. */
 static int
 make_room(struct sq *sq, const char *integration, uint64_t wanted,
     uint64_t *size, struct err *err)
 {
 	sqlite3_stmt *stmt;
-	int n;
+	int n = 0, gone = 0;
 
 	do {
+		gone |= n > 0;
 		if (size_of(sq, integration, size, err) == -1)
 			return -1;
 		if (*size + wanted <= STORE_KV_MAX)
-			return 0;
+			return gone;
 		stmt = sq_get(&sq->conn, SQ_KV_EXPIRED_OF,
 		    "SELECT integration, key, length(key) + length(value)"
 		    " FROM kv WHERE expires <= ? AND integration = ? LIMIT 100",
@@ -173,7 +174,7 @@ make_room(struct sq *sq, const char *integration, uint64_t wanted,
 		sq_bind_text(stmt, 2, integration);
 		n = expire(sq, stmt, err);
 	} while (n > 0);
-	return n;
+	return n == -1 ? -1 : gone;
 }
 
 /* Set a key.  ${old_bytes} are there now, in a row that may have expired. */
@@ -182,25 +183,29 @@ set_key(struct sq *sq, struct store_kv *op, struct str value, uint64_t expires,
     size_t old_bytes, struct err *err)
 {
 	size_t bytes = op->key.len + value.len;
+	struct found again = {0, BUF_INIT, 0};
 	sqlite3_stmt *stmt;
 	uint64_t size;
+	int rc;
 
 	if (value.len > STORE_VALUE_MAX)
 		return sq_refuse(&op->op, ERR_TOO_LARGE,
 		    "the value has %zu bytes, at most %d are kept", value.len,
 		    STORE_VALUE_MAX);
 	if (bytes > old_bytes) {
-		if (make_room(sq, op->integration, bytes - old_bytes, &size,
-			err) == -1)
+		rc = make_room(
+		    sq, op->integration, bytes - old_bytes, &size, err);
+		/* The row itself may have been among the expired. */
+		if (rc == 1) {
+			rc = look_up(sq, op, &again, &old_bytes, err);
+			buf_free(&again.value);
+		}
+		if (rc == -1)
 			return STORE_APPLIED_FAILED;
 		if (size + bytes - old_bytes > STORE_KV_MAX)
 			return sq_refuse(&op->op, ERR_TOO_LARGE,
 			    "kv of this integration is full (%u bytes)",
 			    STORE_KV_MAX);
-		/* The row itself may have been among the expired. */
-		if (look_up(sq, op, &(struct found){0, BUF_INIT, 0}, &old_bytes,
-			err) == -1)
-			return STORE_APPLIED_FAILED;
 	}
 	stmt = sq_get(&sq->conn, SQ_KV_SET,
 	    "INSERT INTO kv (integration, key, value, expires)"

@@ -29,12 +29,12 @@ static char util_dir[64];
 static struct store *util_store;
 static struct mailbox *util_box;
 
-/* Remove a folder with all that is in it, two floors deep at most. */
+/* Remove a folder with all that is in it. */
 static inline void
 util_remove(const char *dir)
 {
 	struct dirent *entry;
-	char path[512];
+	char *path;
 	DIR *d = opendir(dir);
 
 	if (d == NULL)
@@ -43,9 +43,10 @@ util_remove(const char *dir)
 		if (strcmp(entry->d_name, ".") == 0 ||
 		    strcmp(entry->d_name, "..") == 0)
 			continue;
-		(void)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		path = mem_printf("%s/%s", dir, entry->d_name);
 		if (unlink(path) == -1)
 			util_remove(path);
+		free(path);
 	}
 	(void)closedir(d);
 	(void)rmdir(dir);
