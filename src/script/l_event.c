@@ -77,7 +77,7 @@ l_retry(lua_State *L)
 
 	check_event(L);
 	lua_settop(L, 2);
-	if (vm_killing(L))
+	if (vm->closing || vm_killing(L))
 		return vm_kill_on(L);
 	larg_options(L, 2, names, NELEMS(names));
 	if (lua_istable(L, 2)) {
@@ -99,7 +99,7 @@ static int
 l_drop(lua_State *L)
 {
 	check_event(L);
-	if (vm_killing(L))
+	if (vm_of(L)->closing || vm_killing(L))
 		return vm_kill_on(L);
 	take_reason(L, 2);
 	return vm_kill(L, VM_KILL_DROP);

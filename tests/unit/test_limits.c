@@ -412,3 +412,55 @@ Test(limits, texts_for_people_are_cut)
 	fix_good("log.info(('x'):rep(100000))");
 	cr_expect_lt(logged.len, 9000);
 }
+
+Test(limits, what_else_was_tried)
+{
+	static const char *const bodies[] = {
+	    "local function f() pcall(f) pcall(f) end f()",
+	    "local function f() xpcall(f, f) f() end while true do pcall(f) "
+	    "end",
+	    "table.sort({1, 2, 3}, coroutine.wrap(function() while true do "
+	    "end end))",
+	    "while true do pcall(require, 'endless') end",
+	    "_ENV = setmetatable({}, {__index = function(_, k) while true do "
+	    "end end}) x()",
+	    "setmetatable(_G, {__newindex = function() while true do end "
+	    "end}) zzz = 1",
+	    "local s = ('x'):rep(100000) while true do local _ = s < s .. 'y' "
+	    "end",
+	    "while true do os.date(('%c'):rep(1000)) end",
+	    "while true do collectgarbage() end",
+	    "local t = {} for i = 1, 200 do t = setmetatable({}, {__index = t, "
+	    "__concat = function() while true do end end}) end return t .. t",
+	    "local t = setmetatable({}, {__eq = function() while true do end "
+	    "end}) return t == setmetatable({}, getmetatable(t))",
+	    "local t = setmetatable({}, {__call = function() while true do "
+	    "end end}) return t()",
+	    "local t = setmetatable({}, {__len = function() while true do end "
+	    "end}) return #t",
+	    "local t = setmetatable({}, {__name = ('x'):rep(1000)}) while "
+	    "true do tostring(t) end",
+	    "for w in ('x'):rep(100):gmatch('x') do while true do end end",
+	    "return select(2, pcall(function() while true do end end))",
+	    "while true do coroutine.close(coroutine.create(print)) end",
+	    "while true do pcall(event.retry, 1) end",
+	    "while true do pcall(secret, 'x') end",
+	    "while true do pcall(sleep, 1e9) end",
+	    "while true do json.decode('[1,2,') end",
+	    "while true do require 'cjson'.decode('[1]') end",
+	    "repeat until event.headers[math.random()]",
+	};
+
+	must_stop(bodies, sizeof(bodies) / sizeof(bodies[0]));
+}
+
+Test(limits, an_end_is_not_changed_by_what_is_closed_after_it)
+{
+	fix_load("function on_x(event) local x <close> = setmetatable({}, "
+		 "{__close = function() event:drop('late') end}) "
+		 "event:retry{after = 3, reason = 'early'} end");
+	fix_start(1, "{}");
+	cr_expect_eq(outcomes[1].result, PROTO_RETRY);
+	cr_expect_eq(outcomes[1].after_ms, 3000);
+	cr_expect_str_eq(outcomes[1].error, "early");
+}

@@ -1,0 +1,63 @@
+/*
+ * What a worker that was taken over could send its host: frames, and the
+ * payload of each as every type that there is.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/ipc.h"
+
+#include "script/proto.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+read_all(struct str p)
+{
+	struct proto_setup setup;
+	struct proto_load load;
+	struct proto_loaded loaded;
+	struct proto_run run;
+	struct proto_outcome outcome;
+	struct proto_log log;
+	uint64_t number;
+	char *a, *b;
+
+	(void)!proto_get_setup(p, &setup);
+	if (proto_get_load(p, &load) == 0)
+		proto_load_clear(&load);
+	if (proto_get_loaded(p, &loaded) == 0)
+		proto_loaded_clear(&loaded);
+	if (proto_get_run(p, &run) == 0)
+		proto_run_clear(&run);
+	if (proto_get_outcome(p, &outcome) == 0)
+		proto_outcome_clear(&outcome);
+	if (proto_get_log(p, &log) == 0)
+		proto_log_clear(&log);
+	(void)!proto_get_number(p, &number);
+	if (proto_get_texts(p, &a, &b) == 0) {
+		free(a);
+		free(b);
+	}
+	if (proto_get_secret(p, &number, &a) == 0)
+		free(a);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *at = (const char *)data;
+	struct ipc_frame f;
+	struct err err = ERR_INIT;
+	ptrdiff_t n;
+
+	read_all((struct str){at, size});
+	while ((n = ipc_next(at, size, &f, &err)) > 0) {
+		read_all(f.payload);
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
