@@ -107,6 +107,12 @@ on_frame(void *cookie, struct worker *worker, const struct ipc_frame *frame)
 		return dispatch_outcome(d, worker, frame->id, frame->payload);
 	case PROTO_LOG:
 		return take_log(d, worker, frame);
+	case PROTO_STEP:
+		return dispatch_step(d, worker, frame);
+	case PROTO_KV:
+		return dispatch_kv(d, worker, frame);
+	case PROTO_CALL:
+		return dispatch_call(d, worker, frame);
 	case PROTO_SECRET:
 		return answer_secret(d, worker, frame);
 	default:
@@ -124,7 +130,7 @@ static void
 on_died(void *cookie, struct worker *worker, const struct workers_death *death)
 {
 	struct dispatch *d = cookie;
-	const struct lane *lane = scripts_lane_of(d->scripts, worker);
+	struct lane *lane = scripts_lane_of(d->scripts, worker);
 	struct script *guilty = NULL;
 	struct run *run, *culprit = NULL;
 
@@ -140,6 +146,7 @@ on_died(void *cookie, struct worker *worker, const struct workers_death *death)
 		guilty = culprit->feed->script;
 	while ((run = run_table_find(&d->runs, is_on_lane, lane)) != NULL)
 		dispatch_lost(d, run, run == culprit ? death->how : NULL);
+	dispatch_forget_questions(d, lane);
 	scripts_worker_died(d->scripts, worker, death);
 	if (guilty != NULL)
 		scripts_charge(d->scripts, guilty, death->how);
@@ -489,7 +496,7 @@ void
 dispatch_check_drained(struct dispatch *d)
 {
 	if (!d->draining || d->stopping || d->runs.count > 0 ||
-	    d->nclaims > 0 || d->nfinishing > 0)
+	    d->nclaims > 0 || d->nfinishing > 0 || d->questions != NULL)
 		return;
 	d->stopping = 1;
 	(void)event_del(d->deadline);

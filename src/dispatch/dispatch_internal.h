@@ -4,7 +4,7 @@
 /*
  * What the parts of the dispatcher know of each other: dispatch.c (workers,
  * start and end, what others ask), claims.c (taking jobs), outcomes.c (what
- * becomes of them).
+ * becomes of them), questions.c (what they ask of the store while they run).
  *
  * Floor: 5 (dispatch).  Private to its folder.
  */
@@ -51,7 +51,8 @@ struct dispatch {
 	unsigned int nclaims;
 	unsigned int nfinishing;
 	struct run *refused;
-	struct event *again; /* Try the store once more. */
+	struct question *questions; /* That the store has. */
+	struct event *again;        /* Try the store once more. */
 	int store_trouble;
 
 	void (*settled)(void *cookie);
@@ -100,6 +101,19 @@ void dispatch_lost(struct dispatch *d, struct run *run, const char *how);
 /* The store did not take something: try again in a while. */
 void dispatch_store_trouble(struct dispatch *d, const char *why);
 void dispatch_on_again(evutil_socket_t fd, short what, void *arg);
+
+/* ---- questions.c ------------------------------------------------------- */
+
+/* STEP, KV, CALL of a worker.  Return -1 if it is malformed. */
+int dispatch_step(struct dispatch *d, struct worker *worker,
+    const struct ipc_frame *frame) ATTR_MUSTCHECK;
+int dispatch_kv(struct dispatch *d, struct worker *worker,
+    const struct ipc_frame *frame) ATTR_MUSTCHECK;
+int dispatch_call(struct dispatch *d, struct worker *worker,
+    const struct ipc_frame *frame) ATTR_MUSTCHECK;
+
+/* A worker is gone: nobody waits for the answers to what it asked. */
+void dispatch_forget_questions(struct dispatch *d, struct lane *lane);
 
 /* ---- dispatch.c -------------------------------------------------------- */
 

@@ -128,6 +128,7 @@ run_free(struct run *run)
 		return;
 	proto_outcome_clear(&run->outcome);
 	buf_free(&run->log);
+	buf_free(&run->calls);
 	store_job_free(run->job);
 	free(run);
 }
@@ -272,6 +273,58 @@ run_log(struct run *run, const char *script, const struct proto_log *log)
 	free(keys);
 }
 
+/* Text that is not longer than is worth keeping. */
+static void
+put_cut(struct jwrite *w, const char *key, struct str s)
+{
+	jwrite_key(w, key);
+	if (s.len == 0) {
+		jwrite_null(w);
+		return;
+	}
+	if (s.len > RUN_MAX_URL)
+		s.len = RUN_MAX_URL;
+	jwrite_str(w, s);
+}
+
+void
+run_call(struct run *run, const struct proto_call *call)
+{
+	struct jwrite w = jwrite_begin(&run->calls, 0);
+
+	if (run->ncalls >= RUN_MAX_CALLS)
+		return;
+	if (run->ncalls++ > 0)
+		buf_putc(&run->calls, ',');
+	jwrite_object(&w);
+	put_cut(&w, "method", call->method);
+	put_cut(&w, "url", call->url);
+	jwrite_key(&w, "status");
+	if (call->status == 0)
+		jwrite_null(&w);
+	else
+		jwrite_uint(&w, call->status);
+	jwrite_key(&w, "duration_ms");
+	jwrite_uint(&w, call->duration_ms);
+	put_cut(&w, "error", call->error);
+	jwrite_object_end(&w);
+}
+
+/* Put brackets around a list, if there is one. */
+static void
+close_list(struct buf *list)
+{
+	struct buf whole = BUF_INIT;
+
+	if (list->len > 0) {
+		buf_putc(&whole, '[');
+		buf_put(&whole, list->data, list->len);
+		buf_putc(&whole, ']');
+	}
+	buf_free(list);
+	*list = whole;
+}
+
 static void
 redact_text(
     char **s, void (*redact)(void *cookie, struct buf *text), void *cookie)
@@ -291,26 +344,22 @@ void
 run_record(struct run *run, const char *outcome,
     void (*redact)(void *cookie, struct buf *text), void *cookie)
 {
-	struct buf log = BUF_INIT;
 	char at[CLOCK_RFC3339_SIZE];
 
-	if (run->nlines > 0) {
-		buf_putc(&log, '[');
-		buf_put(&log, run->log.data, run->log.len);
-		if (run->nlost > 0)
-			buf_printf(&log,
-			    ",{\"at\":\"%s\",\"level\":\"warn\",\"message\":"
-			    "\"%u more lines were not kept\",\"fields\":{}}",
-			    clock_rfc3339(clock_unix_ms(), at), run->nlost);
-		buf_putc(&log, ']');
-	}
+	if (run->nlost > 0)
+		buf_printf(&run->log,
+		    "%s{\"at\":\"%s\",\"level\":\"warn\",\"message\":"
+		    "\"%u more lines were not kept\",\"fields\":{}}",
+		    run->nlines > 0 ? "," : "",
+		    clock_rfc3339(clock_unix_ms(), at), run->nlost);
+	close_list(&run->log);
+	close_list(&run->calls);
 	if (redact != NULL) {
-		redact(cookie, &log);
+		redact(cookie, &run->log);
+		redact(cookie, &run->calls);
 		redact_text(&run->outcome.error, redact, cookie);
 		redact_text(&run->outcome.traceback, redact, cookie);
 	}
-	buf_free(&run->log);
-	run->log = log;
 	run->record = (struct store_run){
 	    .started_unix_ms = run->started_unix_ms,
 	    .duration_ms = run->outcome.duration_ms,
@@ -320,5 +369,6 @@ run_record(struct run *run, const char *outcome,
 	    .error = run->outcome.error,
 	    .traceback = run->outcome.traceback,
 	    .log_json = {run->log.data, run->log.len},
+	    .calls_json = {run->calls.data, run->calls.len},
 	};
 }

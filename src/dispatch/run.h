@@ -22,6 +22,10 @@ struct feed;
 #define RUN_MAX_LINES 1000
 #define RUN_MAX_LOG (256U << 10)
 
+/* And of its outbound calls: how many, and bytes of an URL and an error. */
+#define RUN_MAX_CALLS 200
+#define RUN_MAX_URL 2048
+
 struct run {
 	struct run *next;      /* In the table. */
 	struct feed *feed;     /* The dispatcher's, of its script. */
@@ -35,6 +39,8 @@ struct run {
 	struct buf log; /* Lines, as JSON, with commas between. */
 	unsigned int nlines;
 	unsigned int nlost;
+	struct buf calls; /* The same. */
+	unsigned int ncalls;
 
 	/* When it is over: the operation, and what it points to. */
 	struct store_finish finish;
@@ -78,10 +84,13 @@ void run_send(const struct run *run, uint64_t bundle, struct buf *out);
  */
 void run_log(struct run *run, const char *script, const struct proto_log *log);
 
+/* Keep an outbound call with the run. */
+void run_call(struct run *run, const struct proto_call *call);
+
 /**
  * run_record(run, outcome, redact, cookie):
  * Fill in run->record, under the name ${outcome}, from run->outcome and the
- * log; ${redact} (or NULL) takes the secrets out.
+ * log and the calls; ${redact} (or NULL) takes the secrets out.
  */
 void run_record(struct run *run, const char *outcome,
     void (*redact)(void *cookie, struct buf *text), void *cookie);

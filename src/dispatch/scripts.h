@@ -36,8 +36,10 @@ struct lane {
 	struct worker *worker;
 	enum lane_kind kind;
 	unsigned int nscripts;
-	unsigned int nruns;  /* The dispatcher's. */
-	unsigned int nasked; /* The dispatcher's: claimed, not yet there. */
+	unsigned int nruns;      /* The dispatcher's. */
+	unsigned int nasked;     /* The dispatcher's: claimed, not yet there. */
+	unsigned int nquestions; /* The dispatcher's: of its jobs to the store.
+				  */
 };
 
 /* A version of a script, as it is loaded in one worker. */

@@ -13,6 +13,7 @@
 #include "script/bundle.h"
 #include "script/convert.h"
 #include "script/l_event.h"
+#include "script/l_step.h"
 #include "script/vm.h"
 
 #define HANDLER_PREFIX "on_"
@@ -330,6 +331,7 @@ job_push(lua_State *L, void *cookie)
 	}
 	lua_remove(L, 1);
 	event_push(L, job->run);
+	step_begin(L, job->run);
 }
 
 /* The state is full: let the others run again, elsewhere, and begin anew. */

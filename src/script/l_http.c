@@ -10,6 +10,7 @@
 #include <lua.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "net/fetch.h"
@@ -37,6 +38,7 @@ struct http_call {
 	struct fetch_call *fetch; /* While it is out. */
 	struct event *pause;      /* Until it is tried again. */
 	unsigned int attempt;
+	uint64_t begun_mono_ms; /* The attempt. */
 	struct fetch_result result;
 };
 
@@ -57,6 +59,24 @@ result_clear(struct fetch_result *result)
 	*result = (struct fetch_result){0};
 }
 
+/* An attempt is over: tell the host, for the record of the run. */
+static void
+record(const struct http_call *call, unsigned int status, const char *error)
+{
+	const struct vm_task *task = call->op->task;
+	const struct vm_host *host = task->vm->host;
+	struct proto_call m = {
+	    .method = str_of(call->request.method),
+	    .url = {call->request.url.data, call->request.url.len},
+	    .status = status,
+	    .duration_ms = clock_mono_ms() - call->begun_mono_ms,
+	    .error = str_of(error),
+	};
+
+	if (host->call != NULL && task->job != 0)
+		host->call(host->cookie, task->job, &m);
+}
+
 /* Close; also the cancel callback.  Harmless when closed already. */
 static void
 http_close(void *cookie)
@@ -65,8 +85,10 @@ http_close(void *cookie)
 	struct http_call *call;
 
 	for (call = op->calls; call < op->calls + op->ncalls; call++) {
-		if (call->fetch != NULL)
+		if (call->fetch != NULL) {
 			fetch_cancel(call->fetch);
+			record(call, 0, "the run ended before the answer came");
+		}
 		if (call->pause != NULL)
 			event_free(call->pause);
 		call->fetch = NULL;
@@ -145,6 +167,8 @@ on_done(void *cookie, struct fetch_result *result)
 	/* The bufs are ours now. */
 	result->headers = (struct buf)BUF_INIT;
 	result->body = (struct buf)BUF_INIT;
+	record(call, result->status,
+	    result->err.code == ERR_NONE ? NULL : result->err.msg);
 
 	pause = retry_pause(call);
 	if (pause >= 0) {
@@ -167,6 +191,7 @@ begin(struct http_call *call, struct err *err)
 	struct fetch *client;
 
 	call->attempt++;
+	call->begun_mono_ms = clock_mono_ms();
 	request.method = call->request.method;
 	request.url = buf_text(&call->request.url);
 	request.headers = (const char *const *)call->request.headers;
@@ -183,7 +208,10 @@ begin(struct http_call *call, struct err *err)
 	if (client == NULL)
 		return err_set(
 		    err, ERR_UNAVAILABLE, "there is no network here");
-	return fetch_start(client, &request, &call->fetch, err);
+	if (fetch_start(client, &request, &call->fetch, err) == 0)
+		return 0;
+	record(call, 0, err->msg);
+	return -1;
 }
 
 /* headers[name], in any case. */

@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 
 #include "script/convert.h"
+#include "script/lask.h"
 #include "script/sandbox.h"
 #include "script/vm_internal.h"
 
@@ -31,9 +32,11 @@ static const struct module {
 } modules[] = {
     {"http", luaopen_moonpost_http, 1},
     {"json", luaopen_moonpost_json, 1},
+    {"kv", luaopen_moonpost_kv, 1},
     {"log", luaopen_moonpost_log, 1},
     {"secret", luaopen_moonpost_secret, 1},
     {"sleep", luaopen_moonpost_sleep, 1},
+    {"step", luaopen_moonpost_step, 1},
     {"cjson", luaopen_moonpost_cjson, 0},
     {"cjson.safe", luaopen_moonpost_cjson_safe, 0},
 };
@@ -351,6 +354,7 @@ sandbox_open(lua_State *L)
 
 	convert_open(L);
 	event_open(L);
+	lask_open(L);
 	open_null(L);
 	lua_newtable(L);
 	open_libraries(L);

@@ -36,9 +36,11 @@ void sandbox_seal(lua_State *L, const char *name);
 /* Openers: push a module.  Lua stack: [-0, +1, e] */
 int luaopen_moonpost_http(lua_State *L);
 int luaopen_moonpost_json(lua_State *L);
+int luaopen_moonpost_kv(lua_State *L);
 int luaopen_moonpost_log(lua_State *L);
 int luaopen_moonpost_secret(lua_State *L);
 int luaopen_moonpost_sleep(lua_State *L);
+int luaopen_moonpost_step(lua_State *L);
 int luaopen_moonpost_cjson(lua_State *L);
 int luaopen_moonpost_cjson_safe(lua_State *L);
 

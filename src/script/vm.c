@@ -287,6 +287,8 @@ task_free(struct vm_task *task)
 	if (task->co != NULL)
 		set_task(task->co, NULL);
 	luaL_unref(vm->L, LUA_REGISTRYINDEX, task->event_ref);
+	luaL_unref(vm->L, LUA_REGISTRYINDEX, task->steps_ref);
+	buf_free(&task->identity);
 	luaL_unref(vm->L, LUA_REGISTRYINDEX, task->co_ref);
 	free(task);
 }
@@ -637,6 +639,7 @@ vm_start(struct vm *vm, const struct vm_start *start)
 	task->serial = ++vm->serials;
 	task->co_ref = LUA_NOREF;
 	task->event_ref = LUA_NOREF;
+	task->steps_ref = LUA_NOREF;
 	task->activity = start->activity;
 	task->id = start->id;
 	task->job = start->job;

@@ -24,6 +24,7 @@ struct err;
 struct event_base;
 struct fetch;
 struct lua_State;
+struct questions;
 struct vm;
 struct vm_task;
 
@@ -44,6 +45,10 @@ struct vm_host {
 	/* The client for outbound HTTP, made when it is first asked for; NULL:
 	 * there is none. */
 	struct fetch *(*fetch)(void *cookie);
+	/* An outbound call of a job is over; borrowed.  May be NULL. */
+	void (*call)(void *cookie, uint64_t job, const struct proto_call *call);
+	/* Where to ask for what takes time; NULL: there is nobody to ask. */
+	struct questions *questions;
 	/* Where to write what runs; never NULL. */
 	struct proto_page *page;
 };

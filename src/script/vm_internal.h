@@ -68,6 +68,10 @@ struct vm_task {
 	void *cancel_cookie;
 	struct event *deadline; /* NULL if there is none. */
 	int event_ref;          /* Its event table; LUA_NOREF if none. */
+	int steps_ref;          /* Its recorded steps; LUA_NOREF if it has no
+				 * delivery. */
+	size_t nsteps;          /* How many are recorded. */
+	struct buf identity;    /* What its idempotency keys are made of. */
 	uint64_t begun_mono_ms;
 	uint64_t cpu_ns;
 	uint64_t slice_ns;  /* The longest. */

@@ -26,6 +26,7 @@
 
 #include "script/bundle.h"
 #include "script/proto.h"
+#include "script/question.h"
 #include "script/worker.h"
 
 /* Above this much unsent output nothing more is read: the host is behind. */
@@ -63,9 +64,10 @@ struct worker {
 	struct fetch *fetch; /* NULL until a script wants it. */
 	int set_up;
 	int stopping;
-	int status; /* Of worker_main(). */
-	int over;   /* The socket is closed, or the host is mad. */
-	uint64_t questions;
+	int status;             /* Of worker_main(). */
+	int over;               /* The socket is closed, or the host is mad. */
+	uint64_t questions;     /* That a script waits for in its slice. */
+	struct questions asked; /* That it waits for between slices. */
 	struct proto_page spare_page; /* Where there is no shared one. */
 	TAILQ_HEAD(loaded_list, loaded) bundles;
 };
@@ -155,6 +157,25 @@ host_log(void *cookie, uint64_t job, const struct proto_log *log)
 	struct worker *w = cookie;
 
 	proto_put_log(&w->out, job, log);
+	(void)event_add(w->writable, NULL);
+}
+
+static void
+host_call(void *cookie, uint64_t job, const struct proto_call *call)
+{
+	struct worker *w = cookie;
+
+	proto_put_call(&w->out, job, call);
+	(void)event_add(w->writable, NULL);
+}
+
+/* A question is to be sent, perhaps by what a timer woke. */
+static void
+question_wrote(void *cookie)
+{
+	struct worker *w = cookie;
+
+	(void)event_add(w->writable, NULL);
 }
 
 /*
@@ -393,6 +414,9 @@ handle(struct worker *w, const struct ipc_frame *f)
 		return 0;
 	case PROTO_EVAL:
 		return on_eval(w, f->id, f->payload);
+	case PROTO_STEP_IS:
+	case PROTO_KV_IS:
+		return questions_answer(&w->asked, f->id, f->payload);
 	default:
 		return -1;
 	}
@@ -517,6 +541,9 @@ worker_main(int fd)
 	w.env.host.log = host_log;
 	w.env.host.secret = host_secret;
 	w.env.host.fetch = host_fetch;
+	w.env.host.call = host_call;
+	w.env.host.questions = &w.asked;
+	questions_init(&w.asked, &w.out, question_wrote, &w);
 	w.env.host.page = map_page(&w);
 	w.readable =
 	    event_new(w.base, fd, EV_READ | EV_PERSIST, readable_cb, &w);

@@ -212,6 +212,9 @@ struct store_step_put {
 #define STORE_KEY_MAX 1024
 #define STORE_KV_MAX (64U << 20)
 
+/* Bytes of a list of keys, as JSON. */
+#define STORE_KV_LIST_MAX (4U << 20)
+
 enum store_kv_kind {
 	STORE_KV_GET,
 	STORE_KV_SET,

@@ -299,8 +299,15 @@ list_keys(struct sq *sq, struct store_kv *op, struct err *err)
 		if (out.len > 1)
 			buf_putc(&out, ',');
 		str_put_json(&out, key);
+		if (out.len > STORE_KV_LIST_MAX)
+			break;
 	}
 	(void)sqlite3_reset(stmt);
+	if (out.len > STORE_KV_LIST_MAX) {
+		buf_free(&out);
+		return sq_refuse(&op->op, ERR_TOO_LARGE,
+		    "there are too many keys to list: use a longer prefix");
+	}
 	if (rc == -1) {
 		buf_free(&out);
 		return STORE_APPLIED_FAILED;

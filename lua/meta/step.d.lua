@@ -1,0 +1,36 @@
+---@meta
+-- Types for lua-language-server, never loaded at run time.
+
+---Do something once, however often the handler has to run for a delivery.
+---
+---The value that `fn` returns is recorded before `step` returns. When a later
+---error, a crash or a restart makes the handler run again, `step` returns what
+---was recorded and does not call `fn`. If `fn` raises an error, nothing is
+---recorded: the next attempt calls it again.
+---
+---`fn` may have done its work though it was not recorded (a crash in between).
+---For that there is the idempotency key: 32 hex digits, the same for this step
+---of this delivery on every attempt; send it along to whoever can make use of it.
+---
+---The value is kept as JSON, up to 64 KiB: take from a response what you need, as
+---a response itself cannot be recorded. Only the first value is; nil and a message,
+---as `http` returns for a call that failed, is an error. `step` returns the value
+---as it was recorded, also the first time; nil and `json.null` come back as nil.
+---
+---A name can be used once in a run, unless its function failed. A job records up
+---to 1,000 steps. A step may have steps inside; `fn` may wait. Like `sleep`, it
+---works in a handler only.
+---
+---    local ticket = step("jira", function(idempotency_key)
+---      local res = assert(http.post(secret "JIRA_URL", {
+---        json = { summary = event.data.issue.title },
+---        headers = { ["Idempotency-Key"] = idempotency_key },
+---      }))
+---      if res.status >= 300 then error("jira: " .. res.status) end
+---      return res:json().key
+---    end)
+---@generic T
+---@param name string 1 to 200 bytes of UTF-8, a name of its own for each step
+---@param fn fun(idempotency_key: string): T?
+---@return T? result
+function step(name, fn) end

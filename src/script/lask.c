@@ -1,0 +1,165 @@
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "json/jdoc.h"
+
+#include "script/convert.h"
+#include "script/lask.h"
+#include "script/question.h"
+#include "script/vm_internal.h"
+
+#define LASK "moonpost.ask"
+
+/* What is kept of the parser's memory between calls, in tape values. */
+#define TAPE_KEEP 65536
+
+/* A full userdata, on the stack of the coroutine that waits. */
+struct lask {
+	struct question question;    /* First: the answer comes with it. */
+	struct questions *questions; /* Borrowed. */
+	struct vm_task *task;        /* Borrowed; valid while it waits. */
+	const struct proto_answer *answer; /* Valid while it is woken. */
+};
+
+/* Also what __gc does.  Harmless when it is not open. */
+static void
+ask_cancel(void *cookie)
+{
+	struct lask *ask = cookie;
+
+	question_cancel(ask->questions, &ask->question);
+}
+
+static int
+ask_gc(lua_State *L)
+{
+	ask_cancel(luaL_checkudata(L, 1, LASK));
+	return 0;
+}
+
+void
+lask_open(lua_State *L)
+{
+	if (luaL_newmetatable(L, LASK)) {
+		lua_pushcfunction(L, ask_gc);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_pop(L, 1);
+}
+
+struct lask *
+lask_push(lua_State *L, struct vm_task *task)
+{
+	struct lask *ask;
+
+	if (task->vm->host->questions == NULL)
+		(void)luaL_error(L, "there is no store here");
+	ask = lua_newuserdatauv(L, sizeof(*ask), 0);
+	*ask = (struct lask){
+	    .questions = task->vm->host->questions,
+	    .task = task,
+	};
+	luaL_setmetatable(L, LASK);
+	return ask;
+}
+
+static void
+answered(struct question *question, const struct proto_answer *answer)
+{
+	struct lask *ask = (struct lask *)question;
+
+	ask->answer = answer;
+	vm_task_wake(ask->task);
+}
+
+struct buf *
+lask_frame(struct lask *ask, uint64_t *ret_id)
+{
+	struct buf *frame =
+	    question_open(ask->questions, &ask->question, answered);
+
+	*ret_id = ask->question.id;
+	return frame;
+}
+
+int
+lask_wait(struct lask *ask, lua_KFunction k)
+{
+	question_send(ask->questions, &ask->question);
+	return vm_task_wait(ask->task, ask_cancel, ask, k);
+}
+
+const struct proto_answer *
+lask_take(lua_State *L, lua_KContext ctx, const char *what)
+{
+	const struct lask *ask = (const struct lask *)ctx;
+	const struct proto_answer *answer = ask->answer;
+
+	if (answer->code != ERR_NONE) {
+		luaL_where(L, 1);
+		lua_pushfstring(L, "%s: ", what);
+		lua_pushlstring(L, answer->error.data, answer->error.len);
+		lua_concat(L, 3);
+		(void)lua_error(L);
+	}
+	return answer;
+}
+
+void
+lask_push_json(lua_State *L, struct str json)
+{
+	struct vm *vm = vm_of(L);
+	struct err err = ERR_INIT;
+
+	if (json.data == NULL ||
+	    jdoc_parse(&vm->doc, json.data, json.len, NULL, &err) == -1)
+		(void)luaL_error(L, "what was stored is damaged: %s", err.msg);
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	convert_push(L, jdoc_root(&vm->doc));
+	if (vm->doc.tape_cap > TAPE_KEEP)
+		jdoc_free(&vm->doc);
+}
+
+struct str
+lask_encode(lua_State *L, int idx, const char *what)
+{
+	struct vm *vm = vm_of(L);
+	struct err err = ERR_INIT;
+	size_t len;
+	int rc;
+
+	buf_reset(&vm->scratch);
+	rc = convert_encode(L, idx, PROTO_VALUE_MAX, &vm->scratch, &err);
+	len = vm->scratch.len;
+	if (rc == -1)
+		vm_trim(vm);
+	if (rc == -1 && err.code == ERR_TIMEOUT)
+		(void)vm_kill_cpu(L);
+	if (len > PROTO_VALUE_MAX)
+		(void)luaL_error(L,
+		    "%s: the value is too large: more than %d bytes as JSON",
+		    what, PROTO_VALUE_MAX);
+	if (rc == -1)
+		(void)luaL_error(L, "%s: %s", what, err.msg);
+	return (struct str){vm->scratch.data, vm->scratch.len};
+}
+
+struct str
+lask_check_text(lua_State *L, int arg, const char *what, size_t max)
+{
+	struct str s;
+	size_t at, n;
+
+	s.data = luaL_checklstring(L, arg, &s.len);
+	if (s.len == 0 || s.len > max)
+		(void)luaL_error(L, "%s must have 1 to %d bytes, not %d", what,
+		    (int)max, (int)s.len);
+	for (at = 0; at < s.len; at += n) {
+		n = str_utf8_len(s.data + at, s.len - at);
+		if (n == 0)
+			(void)luaL_error(L, "%s must be UTF-8", what);
+	}
+	return s;
+}
