@@ -63,16 +63,26 @@ mailbox_room(struct mailbox *mb)
 void
 mailbox_put(struct mailbox *mb, struct mail *mail)
 {
+	mail->next = NULL;
+	mailbox_put_all(mb, mail);
+}
+
+void
+mailbox_put_all(struct mailbox *mb, struct mail *first)
+{
 	const uint64_t one = 1;
+	struct mail *last = first;
+	size_t n = 1;
 	int wake;
 
-	mail->next = NULL;
+	for (; last->next != NULL; last = last->next)
+		n++;
 	(void)pthread_mutex_lock(&mb->lock);
 	/* The receiver takes all, so only the first letter has to wake it. */
 	wake = mb->first == NULL;
-	*mb->last = mail;
-	mb->last = &mail->next;
-	mb->count++;
+	*mb->last = first;
+	mb->last = &last->next;
+	mb->count += n;
 	/*
 	 * Under the lock: once it is released the receiver may take the letter
 	 * and, if it was told to stop, free the mailbox.

@@ -68,6 +68,16 @@ int mailbox_room(struct mailbox *mailbox);
 void mailbox_put(struct mailbox *mailbox, struct mail *mail);
 
 /**
+ * mailbox_put_all(mailbox, first):
+ * Put in letters that are linked by their `next`, the first one first, with one
+ * waking for all of them.
+ *
+ * Ownership: they are the receiver's now.
+ * Thread:    any.
+ */
+void mailbox_put_all(struct mailbox *mailbox, struct mail *first);
+
+/**
  * mailbox_take(mailbox):
  * Take all letters, the oldest first, linked by their `next`; NULL if none.
  *

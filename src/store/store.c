@@ -138,6 +138,35 @@ answer(struct store *store, struct store_op *op)
 	mailbox_put(op->reply_to, &op->mail);
 }
 
+/* Answer what of ${ops} is not NULL: those who ask are woken once each. */
+static void
+answer_all(struct store *store, struct store_op **ops, size_t n)
+{
+	struct mailbox *box;
+	struct mail *first, **last;
+	size_t i, k, count;
+
+	for (i = 0; i < n; i++) {
+		if (ops[i] == NULL)
+			continue;
+		box = ops[i]->reply_to;
+		last = &first;
+		count = 0;
+		for (k = i; k < n; k++) {
+			if (ops[k] == NULL || ops[k]->reply_to != box)
+				continue;
+			ops[k]->mail.open = open_answer;
+			*last = &ops[k]->mail;
+			last = &ops[k]->mail.next;
+			ops[k] = NULL;
+			count++;
+		}
+		*last = NULL;
+		(void)atomic_fetch_sub(&store->waiting, count);
+		mailbox_put_all(box, first);
+	}
+}
+
 static void
 slot_unref(struct store_slot *slot)
 {
@@ -334,8 +363,13 @@ run_group(struct store *store, struct store_op **ops, size_t n)
 
 	if (try_group(store, ops, n, partly, &err) == 0) {
 		store_fault("group: committed");
-		for (i = 0; i < n; i++)
-			settle(store, ops[i], partly[i]);
+		for (i = 0; i < n; i++) {
+			if (!partly[i])
+				continue;
+			store->partly[store->npartly++] = ops[i];
+			ops[i] = NULL;
+		}
+		answer_all(store, ops, n);
 		return;
 	}
 

@@ -147,6 +147,25 @@ sq_tally(struct sq *sq, struct sq_script *script, int from, int to)
 		delta[to]++;
 }
 
+void
+sq_job_moved(struct sq *sq, struct sq_script *script, uint64_t order_hash,
+    int from, int to)
+{
+	int32_t holders = 0, blocked = 0;
+
+	sq_tally(sq, script, from, to);
+	holders += to == STORE_PENDING;
+	holders -= from == STORE_PENDING;
+	if (sq->strict_order) {
+		holders += to == STORE_RETRYING;
+		holders -= from == STORE_RETRYING;
+	}
+	blocked += to == SQ_BLOCKED;
+	blocked -= from == SQ_BLOCKED;
+	if (holders != 0 || blocked != 0)
+		keys_add(sq->keys, order_hash, holders, blocked);
+}
+
 /* Write the changes of one set of counts. */
 static int
 save_tally(struct sq *sq, uint64_t script, int64_t *delta, struct err *err)
@@ -319,6 +338,7 @@ engine_commit(void *self, int *ret_wrote, struct err *err)
 	store_fault("commit: rows are durable");
 	*ret_wrote = sqlite3_total_changes(sq->conn.db) != sq->changes;
 	running_commit(sq->running);
+	keys_commit(sq->keys);
 	end_group(sq);
 	for (i = 0; i < sq->nscripts; i++) {
 		sq->scripts[i]->fresh = 0;
@@ -345,6 +365,7 @@ engine_rollback(void *self)
 		(void)sqlite3_exec(sq->conn.db, "ROLLBACK", NULL, NULL, NULL);
 	segment_drop(sq->segment);
 	running_rollback(sq->running);
+	keys_rollback(sq->keys);
 	for (i = 0; i < sq->nentries; i++)
 		seen_forget(sq->seen, &sq->entries[i]);
 	sq->next_id = sq->group_first_id;
@@ -550,6 +571,40 @@ load_scripts(struct sq *sq, struct err *err)
 	return rc;
 }
 
+/* Which keys the jobs have that wait. */
+static int
+load_keys(struct sq *sq, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc;
+
+	if (sqlite3_prepare_v2(sq->conn.db,
+		"SELECT script, order_key, due FROM job INDEXED BY job_due"
+		" WHERE due >= 0",
+		-1, &stmt, NULL) != SQLITE_OK)
+		return sq_fail(&sq->conn, err, "read");
+	while ((rc = sq_row(&sq->conn, stmt, err)) == 1) {
+		if (sq->strict_order || sq_u64(stmt, 2) == 0)
+			keys_add(sq->keys,
+			    sq_order_hash(sq_u64(stmt, 0), sq_blob(stmt, 1)), 1,
+			    0);
+		keys_commit(sq->keys);
+	}
+	(void)sqlite3_finalize(stmt);
+	if (rc == -1)
+		return -1;
+	if (sqlite3_prepare_v2(sq->conn.db,
+		"SELECT blocked FROM job WHERE blocked IS NOT NULL", -1, &stmt,
+		NULL) != SQLITE_OK)
+		return sq_fail(&sq->conn, err, "read");
+	while ((rc = sq_row(&sq->conn, stmt, err)) == 1) {
+		keys_add(sq->keys, sq_u64(stmt, 0), 0, 1);
+		keys_commit(sq->keys);
+	}
+	(void)sqlite3_finalize(stmt);
+	return rc;
+}
+
 static int
 load_seen(struct sq *sq, uint64_t dedupe_window_ms, struct err *err)
 {
@@ -683,7 +738,7 @@ open_database(
 		&id, err) == -1)
 		return -1;
 	sq->next_id = id + 1;
-	if (load_scripts(sq, err) == -1 ||
+	if (load_scripts(sq, err) == -1 || load_keys(sq, err) == -1 ||
 	    load_seen(sq, options->dedupe_window_ms, err) == -1)
 		return -1;
 	return 0;
@@ -703,6 +758,7 @@ engine_close(void *self)
 	segment_reader_free(sq->bodies);
 	segment_reader_free(sq->rbodies);
 	running_free(sq->running);
+	keys_free(sq->keys);
 	seen_free(sq->seen);
 	for (i = 0; i < sq->nscripts; i++) {
 		store_slot_free(sq->scripts[i]->slot);
@@ -737,6 +793,7 @@ engine_open(struct store *store, const struct store_options *options,
 				? READ_LIMIT_MS
 				: options->read_limit_ms;
 	sq->running = running_create();
+	sq->keys = keys_create();
 	if (file_make_dir(sq->dir, 0700, err) == -1 ||
 	    take_lock(sq, err) == -1 || open_database(sq, options, err) == -1 ||
 	    set_cap(sq, options->max_bytes, err) == -1 ||

@@ -10,35 +10,20 @@
 #define ROW_BYTES 300 /* About what the rows of a delivery take. */
 
 uint64_t
-sq_order_hash(const struct sq_script *script, struct str key)
+sq_order_hash(uint64_t script, struct str key)
 {
 	/* Salted: a slow script does not hold up the others. */
-	return key.len == 0 ? 0 : checksum_hash(key, script->id << 8 | 4);
+	return key.len == 0 ? 0 : checksum_hash(key, script << 8 | 4);
 }
 
 int
-sq_waiting_state(struct sq *sq, uint64_t order_hash, struct err *err)
+sq_waiting_state(const struct sq *sq, uint64_t order_hash)
 {
-	sqlite3_stmt *stmt;
-	int rc;
-
-	if (order_hash == 0)
-		return STORE_PENDING;
-	if (running_has_key(sq->running, order_hash))
+	if (order_hash != 0 && (running_has_key(sq->running, order_hash) ||
+				   keys_holders(sq->keys, order_hash) > 0 ||
+				   keys_blocked(sq->keys, order_hash) > 0))
 		return SQ_BLOCKED;
-	stmt = sq_get(&sq->conn, SQ_KEY_BUSY,
-	    "SELECT 1 FROM job WHERE order_hash = ?1 AND"
-	    " (state = 0 OR state = 8 OR (?2 AND state = 2)) LIMIT 1",
-	    err);
-	if (stmt == NULL)
-		return -1;
-	sq_bind(stmt, 1, order_hash);
-	sq_bind(stmt, 2, (uint64_t)sq->strict_order);
-	rc = sq_row(&sq->conn, stmt, err);
-	(void)sqlite3_reset(stmt);
-	if (rc == -1)
-		return -1;
-	return rc == 1 ? SQ_BLOCKED : STORE_PENDING;
+	return STORE_PENDING;
 }
 
 int
@@ -53,13 +38,11 @@ sq_new_job(struct sq *sq, uint64_t delivery, unsigned int n,
 	sc = sq_script(sq, integration, job->script, 1, err);
 	if (sc == NULL)
 		return -1;
-	hash = sq_order_hash(sc, job->order_key);
-	state = sq_waiting_state(sq, hash, err);
-	if (state == -1)
-		return -1;
+	hash = sq_order_hash(sc->id, job->order_key);
+	state = sq_waiting_state(sq, hash);
 	stmt = sq_get(&sq->conn, SQ_JOB_ADD,
 	    "INSERT INTO job (id, script, handler, state, due, attempts, runs,"
-	    " has_steps, order_hash, order_key)"
+	    " has_steps, blocked, order_key)"
 	    " VALUES (?, ?, ?, ?, ?, 0, 0, 0, ?, ?)",
 	    err);
 	if (stmt == NULL)
@@ -72,11 +55,11 @@ sq_new_job(struct sq *sq, uint64_t delivery, unsigned int n,
 		(void)sqlite3_bind_null(stmt, 5);
 	else
 		sq_bind(stmt, 5, 0);
-	sq_bind_opt(stmt, 6, hash);
+	sq_bind_opt(stmt, 6, state == SQ_BLOCKED ? hash : 0);
 	sq_bind_blob(stmt, 7, job->order_key);
 	if (sq_run(&sq->conn, stmt, err) == -1)
 		return -1;
-	sq_tally(sq, sc, -1, state);
+	sq_job_moved(sq, sc, hash, -1, state);
 	if (state == STORE_PENDING)
 		sq_due(sc, id);
 	return 0;

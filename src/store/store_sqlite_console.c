@@ -485,8 +485,8 @@ candidates(struct sq *sq, const char *state, uint64_t before, uint64_t *ids,
 		stmt = sq_get(&sq->rconn, SQ_LIST_PENDING,
 		    "SELECT id >> 10 FROM (SELECT id FROM job"
 		    "  INDEXED BY job_due WHERE due = 0"
-		    " UNION ALL SELECT id FROM job INDEXED BY job_key"
-		    "  WHERE order_hash IS NOT NULL AND state = 8)"
+		    " UNION ALL SELECT id FROM job INDEXED BY job_blocked"
+		    "  WHERE blocked IS NOT NULL)"
 		    " WHERE id < ?1 << 10 AND ?2 = 0 ORDER BY id DESC"
 		    " LIMIT 1000",
 		    err);

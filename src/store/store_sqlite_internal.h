@@ -21,6 +21,7 @@
 #include "base/compiler.h"
 #include "base/str.h"
 
+#include "store/keys.h"
 #include "store/running.h"
 #include "store/seen.h"
 #include "store/segment.h"
@@ -52,7 +53,6 @@ enum sq_sql {
 	SQ_META_SET,
 	SQ_DELIVERY_ADD,
 	SQ_JOB_ADD,
-	SQ_KEY_BUSY,
 	SQ_CLAIM_RETRY,
 	SQ_CLAIM_PENDING,
 	SQ_NEXT_RETRY,
@@ -150,6 +150,7 @@ struct sq {
 	struct segment *segment;
 	struct segment_reader *bodies; /* The writer's. */
 	struct running *running;
+	struct keys *keys;
 	struct seen *seen;
 	struct sq_script **scripts; /* By integration and name. */
 	size_t nscripts;
@@ -247,8 +248,13 @@ struct sq_script *sq_script(struct sq *sq, const char *integration,
 /* The script with that id. */
 struct sq_script *sq_script_by_id(struct sq *sq, uint64_t id);
 
-/* A job went from one state to another; -1 is none. */
+/* A job (of a script) or a delivery (NULL) is to be counted in another state;
+ * -1 is none. */
 void sq_tally(struct sq *sq, struct sq_script *script, int from, int to);
+
+/* The same for a job that may have an ordering key. */
+void sq_job_moved(struct sq *sq, struct sq_script *script, uint64_t order_hash,
+    int from, int to);
 
 /* Count a record that was put into a segment. */
 int sq_count_record(struct sq *sq, const struct segment_ref *ref,
@@ -267,11 +273,10 @@ enum store_applied sq_append(
 int sq_new_job(struct sq *sq, uint64_t delivery, unsigned int n,
     const struct store_new_job *job, const char *integration,
     struct err *err) ATTR_MUSTCHECK;
-/* The state that a job with this key has to wait in: pending or blocked; -1 if
- * that cannot be said. */
-int sq_waiting_state(
-    struct sq *sq, uint64_t order_hash, struct err *err) ATTR_MUSTCHECK;
-uint64_t sq_order_hash(const struct sq_script *script, struct str key);
+/* The state that a job with this key has to wait in: pending or blocked. */
+int sq_waiting_state(const struct sq *sq, uint64_t order_hash);
+/* What an ordering key is known by; 0 if there is none. */
+uint64_t sq_order_hash(uint64_t script, struct str key);
 
 /* store_sqlite_jobs.c */
 enum store_applied sq_claim(

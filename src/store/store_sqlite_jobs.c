@@ -8,8 +8,7 @@
 #include "store/store_sqlite_internal.h"
 
 /* Columns of a candidate for a claim, in this order. */
-#define CANDIDATE                                                              \
-	"id, order_hash, state, attempts, runs, has_steps, handler, order_key"
+#define CANDIDATE "id, order_key, state, attempts, runs, has_steps, handler"
 
 void
 sq_due(struct sq_script *sc, uint64_t id)
@@ -139,7 +138,7 @@ load_job(struct sq *sq, const struct sq_script *sc,
 	struct segment_record record;
 	struct segment_ref ref;
 	struct store_job *job;
-	struct str order_key = sq_blob(row, 7);
+	struct str order_key = sq_blob(row, 1);
 	const char *handler = sq_text(row, 6);
 	sqlite3_stmt *stmt;
 	size_t size;
@@ -208,37 +207,34 @@ sq_release_key(
 {
 	sqlite3_stmt *stmt;
 	uint64_t id;
-	int rc, state;
+	int rc;
 
-	/* The next one: one that is pending already, else the first that is
-	 * blocked.  One that holds on while it is retried is not passed. */
+	/* Another holds it already: one that was kept waiting by a retry. */
+	if (keys_holders(sq->keys, order_hash) > 0) {
+		sc->ready = 1;
+		return 0;
+	}
+	if (keys_blocked(sq->keys, order_hash) == 0)
+		return 0;
 	stmt = sq_get(&sq->conn, SQ_KEY_NEXT,
-	    "SELECT id, state FROM job WHERE order_hash = ?1 AND"
-	    " state IN (0, 2, 8) AND (?2 OR state <> 2)"
-	    " ORDER BY state, id LIMIT 1",
-	    err);
+	    "SELECT id FROM job WHERE blocked = ? ORDER BY id LIMIT 1", err);
 	if (stmt == NULL)
 		return -1;
 	sq_bind(stmt, 1, order_hash);
-	sq_bind(stmt, 2, (uint64_t)sq->strict_order);
 	rc = sq_row(&sq->conn, stmt, err);
 	if (rc != 1)
 		return rc;
 	id = sq_u64(stmt, 0);
-	state = (int)sq_u64(stmt, 1);
 	(void)sqlite3_reset(stmt);
-	if (state != SQ_BLOCKED) {
-		sq_due(sc, id);
-		return 0;
-	}
 	stmt = sq_get(&sq->conn, SQ_UNBLOCK,
-	    "UPDATE job SET state = 0, due = 0 WHERE id = ?", err);
+	    "UPDATE job SET state = 0, due = 0, blocked = NULL WHERE id = ?",
+	    err);
 	if (stmt == NULL)
 		return -1;
 	sq_bind(stmt, 1, id);
 	if (sq_run(&sq->conn, stmt, err) == -1)
 		return -1;
-	sq_tally(sq, sc, SQ_BLOCKED, STORE_PENDING);
+	sq_job_moved(sq, sc, order_hash, SQ_BLOCKED, STORE_PENDING);
 	sq_due(sc, id);
 	return 0;
 }
@@ -281,8 +277,8 @@ end_job(struct sq *sq, struct sq_script *sc, const struct running_job *job,
 
 	stmt = sq_get(&sq->conn, SQ_JOB_END,
 	    "UPDATE job SET state = ?2, due = ?3, failed = ?4,"
-	    " attempts = attempts + 1, runs = ?5, ended = ?6,"
-	    " order_hash = ?7 WHERE id = ?1",
+	    " attempts = attempts + 1, runs = ?5, ended = ?6"
+	    " WHERE id = ?1",
 	    err);
 	if (stmt == NULL)
 		return -1;
@@ -295,11 +291,10 @@ end_job(struct sq *sq, struct sq_script *sc, const struct running_job *job,
 							  : 0);
 	sq_bind(stmt, 5, job->runs + (run != NULL));
 	sq_bind(stmt, 6, sq->now_ms);
-	sq_bind_opt(stmt, 7, retry ? job->order_hash : 0);
 	if (sq_run(&sq->conn, stmt, err) == -1 ||
 	    (run != NULL && add_run(sq, job, run, err) == -1))
 		return -1;
-	sq_tally(sq, sc, (int)job->state, (int)state);
+	sq_job_moved(sq, sc, job->order_hash, (int)job->state, (int)state);
 	if (job->order_hash != 0 &&
 	    sq_release_key(sq, sc, job->order_hash, err) == -1)
 		return -1;
@@ -335,7 +330,7 @@ claim_from(struct sq *sq, struct sq_script *sc, sqlite3_stmt *stmt,
 	while (op->ret_njobs < op->max &&
 	       (rc = sq_row(&sq->conn, stmt, err)) == 1) {
 		job.id = sq_u64(stmt, 0);
-		job.order_hash = sq_u64(stmt, 1);
+		job.order_hash = sq_order_hash(sc->id, sq_blob(stmt, 1));
 		job.state = (unsigned int)sq_u64(stmt, 2);
 		job.attempts = (unsigned int)sq_u64(stmt, 3);
 		job.runs = (unsigned int)sq_u64(stmt, 4);

@@ -98,14 +98,12 @@ static int
 rerun(
     struct sq *sq, struct sq_script *sc, const struct row *row, struct err *err)
 {
-	uint64_t hash =
-	    sq_order_hash(sc, (struct str){row->order_key, row->order_keylen});
+	uint64_t hash = sq_order_hash(
+	    sc->id, (struct str){row->order_key, row->order_keylen});
 	sqlite3_stmt *stmt;
 	int state;
 
-	state = sq_waiting_state(sq, hash, err);
-	if (state == -1)
-		return -1;
+	state = sq_waiting_state(sq, hash);
 
 	/* A strict key that the job itself holds does not block it. */
 	if (row->state == STORE_RETRYING && sq->strict_order)
@@ -121,7 +119,7 @@ rerun(
 	}
 	stmt = sq_get(&sq->conn, SQ_REPLAY_JOB,
 	    "UPDATE job SET state = ?2, due = ?3, failed = NULL, attempts = 0,"
-	    " ended = NULL, order_hash = ?4 WHERE id = ?1",
+	    " ended = NULL, blocked = ?4 WHERE id = ?1",
 	    err);
 	if (stmt == NULL)
 		return -1;
@@ -131,10 +129,10 @@ rerun(
 		sq_bind(stmt, 3, 0);
 	else
 		(void)sqlite3_bind_null(stmt, 3);
-	sq_bind_opt(stmt, 4, hash);
+	sq_bind_opt(stmt, 4, state == SQ_BLOCKED ? hash : 0);
 	if (sq_run(&sq->conn, stmt, err) == -1)
 		return -1;
-	sq_tally(sq, sc, (int)row->state, state);
+	sq_job_moved(sq, sc, hash, (int)row->state, state);
 	if (state == STORE_PENDING)
 		sq_due(sc, row->id);
 	return 0;
@@ -337,20 +335,20 @@ sq_replay(struct sq *sq, struct store_replay *op, struct err *err)
  */
 
 static int
-drop_job(struct sq *sq, struct sq_script *sc, uint64_t id, int state,
-    struct err *err)
+drop_job(struct sq *sq, struct sq_script *sc, uint64_t id, uint64_t hash,
+    int state, struct err *err)
 {
 	sqlite3_stmt *stmt;
 
 	stmt = sq_get(&sq->conn, SQ_DISCARD_JOB,
 	    "UPDATE job SET state = 4, due = NULL, failed = 4, ended = ?2,"
-	    " order_hash = NULL WHERE id = ?1",
+	    " blocked = NULL WHERE id = ?1",
 	    err);
 	if (stmt == NULL)
 		return -1;
 	sq_bind(stmt, 1, id);
 	sq_bind(stmt, 2, sq->now_ms);
-	sq_tally(sq, sc, state, STORE_DROPPED);
+	sq_job_moved(sq, sc, hash, state, STORE_DROPPED);
 	return sq_run(&sq->conn, stmt, err);
 }
 
@@ -365,8 +363,8 @@ drop_blocked(struct sq *sq, struct sq_script *sc, struct store_discard *op,
 
 	for (; *left > 0; (*left)--) {
 		stmt = sq_get(&sq->conn, SQ_DISCARD_BLOCKED,
-		    "SELECT id FROM job WHERE order_hash = ? AND state = 8"
-		    " AND id < ? ORDER BY id LIMIT 1",
+		    "SELECT id FROM job WHERE blocked = ? AND id < ?"
+		    " ORDER BY id LIMIT 1",
 		    err);
 		if (stmt == NULL)
 			return -1;
@@ -377,7 +375,7 @@ drop_blocked(struct sq *sq, struct sq_script *sc, struct store_discard *op,
 		(void)sqlite3_reset(stmt);
 		if (rc != 1)
 			return rc;
-		if (drop_job(sq, sc, id, SQ_BLOCKED, err) == -1)
+		if (drop_job(sq, sc, id, hash, SQ_BLOCKED, err) == -1)
 			return -1;
 		op->ret_count++;
 	}
@@ -410,10 +408,10 @@ static int
 drop_due(struct sq *sq, struct sq_script *sc, struct store_discard *op,
     const struct row *row, size_t *left, struct err *err)
 {
-	uint64_t hash =
-	    sq_order_hash(sc, (struct str){row->order_key, row->order_keylen});
+	uint64_t hash = sq_order_hash(
+	    sc->id, (struct str){row->order_key, row->order_keylen});
 
-	if (drop_job(sq, sc, row->id, (int)row->state, err) == -1)
+	if (drop_job(sq, sc, row->id, hash, (int)row->state, err) == -1)
 		return -1;
 	(*left)--;
 	op->ret_count++;

@@ -8,8 +8,9 @@
  *
  * delivery.state is null where the jobs say it.  job.due is null for a job that
  * is neither due nor will be: the index on it holds only what can be claimed,
- * and so the done ones cost nothing.  In the same way job.order_hash is null as
- * soon as the job has ended, and job.failed unless it is dropped or dead.
+ * and so the done ones cost nothing.  In the same way job.blocked is null
+ * unless the job waits for its ordering key, of which it then is the hash, and
+ * job.failed unless the job is dropped or dead.
  */
 static const char *const steps[] = {
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;"
@@ -25,11 +26,10 @@ static const char *const steps[] = {
     "CREATE TABLE job (id INTEGER PRIMARY KEY, script INTEGER NOT NULL,"
     "  handler TEXT NOT NULL, state INTEGER NOT NULL, due INTEGER,"
     "  failed INTEGER, attempts INTEGER NOT NULL, runs INTEGER NOT NULL,"
-    "  has_steps INTEGER NOT NULL, ended INTEGER, order_hash INTEGER,"
+    "  has_steps INTEGER NOT NULL, ended INTEGER, blocked INTEGER,"
     "  order_key BLOB);"
     "CREATE INDEX job_due ON job (script, due) WHERE due IS NOT NULL;"
-    "CREATE INDEX job_key ON job (order_hash, state)"
-    "  WHERE order_hash IS NOT NULL;"
+    "CREATE INDEX job_blocked ON job (blocked) WHERE blocked IS NOT NULL;"
     "CREATE INDEX job_failed ON job (failed) WHERE failed IS NOT NULL;"
     "CREATE TABLE run (job INTEGER, n INTEGER, started INTEGER,"
     "  duration_ms INTEGER, cpu_us INTEGER, memory INTEGER, outcome TEXT,"

@@ -172,6 +172,23 @@ Test(mailbox, letters_arrive_once_and_in_order, .timeout = 20)
 	mailbox_free(NULL);
 }
 
+Test(mailbox, several_letters_go_in_at_once)
+{
+	struct mailbox *mb = mailbox_create(3);
+	struct mail a, b = {NULL, NULL}, c = {NULL, NULL};
+
+	mailbox_put(mb, &a);
+	b.next = &c;
+	mailbox_put_all(mb, &b);
+	cr_expect(!mailbox_room(mb));
+	cr_expect_eq(mailbox_take(mb), &a);
+	cr_expect_eq(a.next, &b);
+	cr_expect_eq(b.next, &c);
+	cr_expect_null(c.next);
+	cr_expect_null(mailbox_take(mb));
+	mailbox_free(mb);
+}
+
 Test(mailbox, says_when_it_is_full)
 {
 	struct mailbox *mb = mailbox_create(2);

@@ -368,6 +368,27 @@ Test(store_jobs, order_outlives_a_restart)
 	}
 }
 
+Test(store_jobs, order_is_kept_when_the_mode_changes)
+{
+	struct store_options o = util_options();
+	uint64_t first, delivery;
+
+	util_open();
+	(void)util_add("s", "{}", "k");
+	first = util_claim_one("s", NULL);
+	cr_assert_eq(util_finish(first, STORE_RETRYING, 1), 0);
+	cr_assert_eq(util_claim_one("s", NULL), first);
+	(void)util_add("s", "{}", "k"); /* Blocked on a retry that runs. */
+	util_close();
+	o.strict_order = 1;
+	util_open_with(&o);
+	cr_assert_eq(util_claim_one("s", NULL), first);
+	cr_assert_eq(util_claimable("s"), 0);
+	cr_assert_eq(util_finish(first, STORE_DEAD, 0), 0);
+	(void)util_claim_one("s", &delivery);
+	cr_assert_eq(delivery, 2);
+}
+
 static int
 put_step(uint64_t job, const char *name, struct str result)
 {
