@@ -56,7 +56,7 @@ REPLAY  := $(FUZZ:%=$(B)/tests/fuzz/replay_%)
 CFILES  := $(SRC) $(wildcard src/*/*.h tests/*/*.c tests/*/*.h)
 
 # Files that the binary carries: each becomes a C array in the build folder.
-EMBED   := $(sort $(wildcard src/catalog/*.yml src/catalog/*.json lua/moonpost/*.lua))
+EMBED   := $(sort $(wildcard src/catalog/*.yml src/schema/*.json lua/moonpost/*.lua))
 EMBED_C := $(EMBED:%=$(B)/gen/%.c)
 
 .PHONY: all

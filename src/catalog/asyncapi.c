@@ -8,8 +8,8 @@
 #include "json/jdoc.h"
 #include "json/jpath.h"
 
-#include "catalog/schema.h"
 #include "catalog/yamljson.h"
+#include "schema/schema.h"
 
 #include "catalog/asyncapi.h"
 

@@ -11,7 +11,7 @@
 
 #include "catalog/asyncapi.h"
 #include "catalog/sample.h"
-#include "catalog/schema.h"
+#include "schema/schema.h"
 
 #include "catalog/catalog.h"
 

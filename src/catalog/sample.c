@@ -13,7 +13,7 @@
 
 #include "catalog/asyncapi.h"
 #include "catalog/samplegen.h"
-#include "catalog/schema.h"
+#include "schema/schema.h"
 
 #include "catalog/sample.h"
 

@@ -9,9 +9,9 @@
 #include "json/jwrite.h"
 
 #include "catalog/catalog.h"
-#include "catalog/schema.h"
 #include "config/config.h"
 #include "config/option.h"
+#include "schema/schema.h"
 
 #include "cli/cmd.h"
 

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "base/file.h"
 
-#include "catalog/schema.h"
+#include "schema/schema.h"
 #include "json/jdoc.h"
 
 /* Each figure is the best of some runs of about this long. */

@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 
-#include "catalog/schema.h"
+#include "schema/schema.h"
 #include "json/jdoc.h"
 #include "json/jpath.h"
 

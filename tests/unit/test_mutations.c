@@ -18,7 +18,7 @@
 #include "catalog/asyncapi.h"
 #include "catalog/catalog.h"
 #include "catalog/sample.h"
-#include "catalog/schema.h"
+#include "schema/schema.h"
 
 /* What a value is replaced with; NULL: it is left out. */
 static const char *const spoilt[] = {NULL, "null", "true", "7", "1.5", "-1",

@@ -15,7 +15,7 @@
 #include "catalog/asyncapi.h"
 #include "catalog/catalog.h"
 #include "catalog/sample.h"
-#include "catalog/schema.h"
+#include "schema/schema.h"
 
 /* A parsed sample. */
 struct made {

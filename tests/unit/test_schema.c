@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/compiler.h"
 #include "base/err.h"
-#include "catalog/schema.h"
+#include "schema/schema.h"
 #include "json/jdoc.h"
 
 /* The schema is compiled and its document thrown away at once: what it keeps

@@ -10,7 +10,7 @@
 #include <criterion/criterion.h>
 
 #include "base/compiler.h"
-#include "catalog/schema_internal.h"
+#include "schema/schema_internal.h"
 
 /* Examples, and whether each that is cut short is still one. */
 static const struct {

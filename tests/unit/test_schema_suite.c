@@ -15,7 +15,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/file.h"
-#include "catalog/schema.h"
+#include "schema/schema.h"
 #include "json/jdoc.h"
 
 static unsigned int ran, failed;

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 
-#include "catalog/schema_internal.h"
+#include "schema/schema_internal.h"
 
 /* Take steps from the budget; 0 when it is used up. */
 static int

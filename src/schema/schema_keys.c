@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "catalog/schema_internal.h"
+#include "schema/schema_internal.h"
 
 /* Of names as they come: the two ends and the length tell most of them apart.
  */

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#include "catalog/schema_internal.h"
+#include "schema/schema_internal.h"
 
 /* Backtracking: what nearly every match stays below, and the most there may be
  * (some milliseconds). */

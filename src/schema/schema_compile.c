@@ -4,8 +4,8 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-#include "catalog/schema.h"
-#include "catalog/schema_internal.h"
+#include "schema/schema.h"
+#include "schema/schema_internal.h"
 
 int
 schema_compiler_refuse(

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "catalog/schema_internal.h"
+#include "schema/schema_internal.h"
 
 static const char *const format_names[] = {
     [SCHEMA_FORMAT_NONE] = "",

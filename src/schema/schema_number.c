@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "catalog/schema_internal.h"
+#include "schema/schema_internal.h"
 
 /* A product of two 64-bit numbers. */
 __extension__ typedef unsigned __int128 wide_t;

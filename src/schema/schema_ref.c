@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "json/jpath.h"
 
-#include "catalog/schema_internal.h"
+#include "schema/schema_internal.h"
 
 #define META_URI "http://json-schema.org/draft-07/schema"
 
@@ -16,8 +16,8 @@
 #define MAX_HOPS 256
 
 /* The one schema that everybody refers to, carried in the binary. */
-extern const unsigned char embed_src_catalog_draft_07_json[];
-extern const size_t embed_src_catalog_draft_07_json_len;
+extern const unsigned char embed_src_schema_draft_07_json[];
+extern const size_t embed_src_schema_draft_07_json_len;
 
 /* A document, or a part of one that has a URI of its own (`$id`). */
 struct resource {
@@ -438,8 +438,8 @@ find_resource(struct schema_index *index, const char *uri)
 	if (name != NULL || strcmp(uri, META_URI) != 0)
 		return name;
 	if (jdoc_parse(&index->meta,
-		(const char *)embed_src_catalog_draft_07_json,
-		embed_src_catalog_draft_07_json_len, NULL, &err) == -1)
+		(const char *)embed_src_schema_draft_07_json,
+		embed_src_schema_draft_07_json_len, NULL, &err) == -1)
 		return NULL;
 	scan(index, jdoc_root(&index->meta), 0);
 	return find_name(index, uri);

@@ -5,7 +5,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "catalog/schema_internal.h"
+#include "schema/schema_internal.h"
 
 #define LABEL_MAX 63
 #define NAME_MAX_LEN 253

@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "catalog/schema.h"
-#include "catalog/schema_internal.h"
+#include "schema/schema.h"
+#include "schema/schema_internal.h"
 
 /*
  * Work that one check may do, in steps of some ten nanoseconds: a schema whose

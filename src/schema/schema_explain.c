@@ -6,8 +6,8 @@
 #include "json/jpath.h"
 #include "json/jwrite.h"
 
-#include "catalog/schema.h"
-#include "catalog/schema_internal.h"
+#include "schema/schema.h"
+#include "schema/schema_internal.h"
 
 /* Bytes of a string that are shown, and values of an `enum`. */
 #define SHOWN_BYTES 60

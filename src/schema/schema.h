@@ -1,5 +1,5 @@
-#ifndef CATALOG_SCHEMA_H_
-#define CATALOG_SCHEMA_H_
+#ifndef SCHEMA_SCHEMA_H_
+#define SCHEMA_SCHEMA_H_
 
 /*
  * JSON Schema draft-07 (with `nullable`, as OpenAPI has it), compiled once and
@@ -8,7 +8,7 @@
  * email, uuid, ipv4, ipv6 and hostname; `pattern` runs in PCRE2 under a match
  * limit.
  *
- * Floor: 2 (catalog).  May include base/, json/.
+ * Floor: 2 (schema).  May include base/, json/.
  */
 
 #include <stddef.h>
@@ -65,4 +65,4 @@ void schema_free(struct schema *schema);
 int schema_check(const struct schema *schema, const struct jval *value,
     struct schema_violation *ret_violation) ATTR_MUSTCHECK;
 
-#endif /* !CATALOG_SCHEMA_H_ */
+#endif /* !SCHEMA_SCHEMA_H_ */

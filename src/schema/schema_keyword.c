@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#include "catalog/schema_internal.h"
+#include "schema/schema_internal.h"
 
 struct keyword {
 	const char *name;

@@ -1,5 +1,5 @@
-#ifndef CATALOG_SCHEMA_INTERNAL_H_
-#define CATALOG_SCHEMA_INTERNAL_H_
+#ifndef SCHEMA_SCHEMA_INTERNAL_H_
+#define SCHEMA_SCHEMA_INTERNAL_H_
 
 /*
  * What a compiled schema is made of, for the schema_*.c files alone.
@@ -8,7 +8,7 @@
  * boolean; a `$ref` is no node of its own but an edge to the node that it
  * names.  Everything is in one arena and never changes after compiling.
  *
- * Floor: 2 (catalog).  May include base/, json/.
+ * Floor: 2 (schema).  May include base/, json/.
  */
 
 #include <stddef.h>
@@ -442,4 +442,4 @@ void schema_put_value(struct buf *buf, const struct jval *v);
 /* Append the kinds in a set: "a string or null". */
 void schema_put_kinds(struct buf *buf, uint32_t kinds);
 
-#endif /* !CATALOG_SCHEMA_INTERNAL_H_ */
+#endif /* !SCHEMA_SCHEMA_INTERNAL_H_ */
