@@ -115,6 +115,19 @@ out:
 	return rc;
 }
 
+/* Make the name of a folder durable, where the one above can be read. */
+static int
+sync_name(const char *path, struct err *err)
+{
+	char *parent = parent_of(path);
+	int rc = 0;
+
+	if (access(parent, R_OK) == 0)
+		rc = file_sync_dir(parent, err);
+	free(parent);
+	return rc;
+}
+
 int
 file_make_dir(const char *path, mode_t mode, struct err *err)
 {
@@ -122,9 +135,8 @@ file_make_dir(const char *path, mode_t mode, struct err *err)
 	char *parent;
 	int rc;
 
-	if (mkdir(path, mode) == 0)
-		return 0;
-	if (errno == ENOENT) {
+	rc = mkdir(path, mode);
+	if (rc == -1 && errno == ENOENT) {
 		parent = parent_of(path);
 		rc = strcmp(parent, path) == 0
 			 ? -1
@@ -132,11 +144,13 @@ file_make_dir(const char *path, mode_t mode, struct err *err)
 		free(parent);
 		if (rc == -1)
 			return -1;
-		if (mkdir(path, mode) == 0)
-			return 0;
+		rc = mkdir(path, mode);
 	}
-	if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return 0;
+
+	/* Who made it may have been stopped before its name was durable. */
+	if (rc == 0 ||
+	    (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+		return sync_name(path, err);
 	return err_set(err, ERR_UNAVAILABLE, "cannot make the folder %s: %s",
 	    path, strerror(errno));
 }

@@ -44,9 +44,10 @@ int file_replace(const char *path, const void *data, size_t len, mode_t mode,
 /**
  * file_make_dir(path, mode, err):
  * Make the folder ${path}, and those above it that are missing.  One that is
- * there already is left as it is.
+ * there already is left as it is.  Its name is durable after this.
  *
- * Errors:    ERR_UNAVAILABLE  it cannot be made, or a file is in the way.
+ * Errors:    ERR_UNAVAILABLE  it cannot be made or synced, or a file is in the
+ *                             way.
  * Thread:    any; blocks on the disk.
  */
 int file_make_dir(
