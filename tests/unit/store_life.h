@@ -568,7 +568,7 @@ life_text(void)
 	life_deliveries(db, &out);
 	life_rows(db,
 	    "SELECT 'job', id, script, handler, state, due IS NULL, due > 0,"
-	    " failed, attempts, runs, has_steps, order_hash, order_key"
+	    " failed, attempts, runs, has_steps, order_key"
 	    " FROM job ORDER BY id",
 	    &out);
 	life_rows(db,
@@ -646,6 +646,8 @@ life_live(struct life_progress *progress, int keep)
 			progress->answered = i + 1;
 		if (keep)
 			life_snaps[i + 1] = life_text();
+		if (keep && strstr(life_snaps[i + 1], "ERROR") != NULL)
+			life_fail(life_snaps[i + 1], NULL);
 	}
 	util_close();
 }
