@@ -63,6 +63,7 @@ struct app {
 	struct buf guard;       /* Where scripts may connect to, as text. */
 	struct event *signals[3];
 	uint64_t started_mono_ms;
+	int terminal; /* In whose foreground it was started, or -1. */
 	int stopping;
 	int failed; /* Once the loop was running: err says why. */
 	struct err *err;
@@ -381,6 +382,17 @@ drained(void *cookie)
 	loop_stop(app->loop);
 }
 
+/* Let what runs come to its end. */
+static void
+stop(struct app *app, int signo)
+{
+	app->stopping = 1;
+	log_info("stopping", LOG_STR("signal", strsignal(signo)));
+	if (app->ingress != NULL)
+		ingress_drain(app->ingress, DRAIN_ANSWERS_MS);
+	dispatch_drain(app->dispatch, DRAIN_HANDLERS_MS, drained, app);
+}
+
 /* SIGTERM, SIGINT: the first is friendly, the second is not. */
 static void
 stop_cb(evutil_socket_t signo, short what, void *cookie)
@@ -388,17 +400,30 @@ stop_cb(evutil_socket_t signo, short what, void *cookie)
 	struct app *app = cookie;
 
 	(void)what;
-	if (app->stopping) {
-		log_warn(
-		    "stopping at once", LOG_STR("signal", strsignal(signo)));
-		loop_stop(app->loop);
+	if (!app->stopping) {
+		stop(app, signo);
 		return;
 	}
-	app->stopping = 1;
-	log_info("stopping", LOG_STR("signal", strsignal(signo)));
-	if (app->ingress != NULL)
-		ingress_drain(app->ingress, DRAIN_ANSWERS_MS);
-	dispatch_drain(app->dispatch, DRAIN_HANDLERS_MS, drained, app);
+	log_warn("stopping at once", LOG_STR("signal", strsignal(signo)));
+	loop_stop(app->loop);
+}
+
+/*
+ * The terminal in whose foreground this was started, as a descriptor, or -1:
+ * none, or nohup has asked to outlive it.
+ */
+static int
+find_terminal(void)
+{
+	struct sigaction old;
+	int fd;
+
+	if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+		return -1;
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (tcgetpgrp(fd) == getpgrp())
+			return fd;
+	return -1;
 }
 
 /* Take over what can be changed while it runs; name what cannot. */
@@ -433,20 +458,27 @@ apply_config(struct app *app, const struct config *old, struct config *new)
 	app->reloaded = new;
 }
 
-/* SIGHUP: the configuration and the scripts, once more. */
+/* SIGHUP: the configuration and the scripts, once more; or it tells that the
+ * terminal was closed, and nobody is there to press Ctrl-C any more. */
 static void
 reload_cb(evutil_socket_t signo, short what, void *cookie)
 {
 	struct app *app = cookie;
 	const struct config *old =
 	    app->reloaded != NULL ? app->reloaded : app->config;
-	struct config *new = config_create_again(app->config);
+	struct config *new;
 	struct err warning = ERR_INIT, err = ERR_INIT;
 	size_t i;
 
-	(void)signo;
 	(void)what;
+	if (app->stopping)
+		return;
+	if (app->terminal != -1 && tcgetpgrp(app->terminal) == -1) {
+		stop(app, signo);
+		return;
+	}
 	log_info("reloading");
+	new = config_create_again(app->config);
 	if (settings_load(new, &warning, &err) == -1) {
 		log_error(
 		    "configuration not reloaded", LOG_STR("error", err.msg));
@@ -541,6 +573,7 @@ app_serve(const struct config *config, struct err *err)
 	int rc = -1;
 
 	app.started_mono_ms = clock_mono_ms();
+	app.terminal = find_terminal();
 	app_setup_log(config);
 	log_info("starting", LOG_STR("version", MOONPOST_VERSION),
 	    LOG_STR("libevent", event_get_version()),

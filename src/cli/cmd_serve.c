@@ -30,7 +30,8 @@ const struct cmd_entry cmd_serve = {
 	"when it is saved.\n\n"
 	"SIGTERM and SIGINT stop it: what runs may end, the rest is kept for "
 	"the next start; a second signal does not wait. SIGHUP looks at the "
-	"scripts and the configuration again.\n\n"
+	"scripts and the configuration again; a terminal that is closed stops "
+	"what was started in its foreground without nohup.\n\n"
 	"Exit status: 0 it was told to stop, 2 wrong usage or configuration, 3 "
 	"something cannot be opened or listened on.",
     .examples = "moonpost serve --dev\n"
