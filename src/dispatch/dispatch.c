@@ -334,6 +334,7 @@ dispatch_create(const struct dispatch_options *options)
 	d->scripts = scripts_create(
 	    &(struct scripts_options){
 		.base = base,
+		.catalog = o->catalog,
 		.data_dir = o->data_dir,
 		.workers = o->workers,
 		.load_ms = o->load_ms,

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "dispatch/workers.h"
 
+struct catalog;
 struct event_base;
 struct feed;
 struct proto_log;
@@ -80,6 +81,7 @@ struct script {
 
 struct scripts_options {
 	struct event_base *base;
+	const struct catalog *catalog; /* Whose handlers there can be. */
 	const char *data_dir;
 	unsigned int workers; /* In the normal lane, at least 1. */
 	uint64_t load_ms;     /* Deadline for a new version to load. */

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "catalog/catalog.h"
 #include "dispatch/decide.h"
 #include "dispatch/version.h"
 #include "script/proto.h"
@@ -225,6 +227,28 @@ scripts_fail(struct scripts *s, struct script *script, const char *error,
 	s->options.state(s->options.cookie, script);
 }
 
+/* A handler that nothing will ever call is a slip of the pen. */
+static void
+warn_of_unknown_handlers(const struct scripts *s, const struct script *script)
+{
+	const struct version *v = script->live;
+	const char *const *known;
+	size_t i, k, n;
+
+	known = catalog_handler_names(s->options.catalog, &n);
+	for (i = 0; i < v->nhandlers; i++) {
+		for (k = 0; k < n && strcmp(known[k], v->handlers[i]) != 0; k++)
+			continue;
+		if (k < n)
+			continue;
+		log_warn("unknown handler", LOG_STR("script", script->name),
+		    LOG_STR("integration", script->integration),
+		    LOG_STR("handler", v->handlers[i]),
+		    LOG_OPT(
+			"did_you_mean", str_closest(v->handlers[i], known, n)));
+	}
+}
+
 /* The coming bundle is there: it serves from now on. */
 static void
 take_over(struct scripts *s, struct script *script)
@@ -248,6 +272,7 @@ take_over(struct scripts *s, struct script *script)
 		log_info("script loaded", LOG_STR("script", script->name),
 		    LOG_STR("integration", script->integration),
 		    LOG_STR("version", script->live->id));
+		warn_of_unknown_handlers(s, script);
 		s->options.changed(s->options.cookie);
 		s->options.state(s->options.cookie, script);
 	} else if (script->live->loaded_unix_ms == 0) {

@@ -457,6 +457,35 @@ str_of_buf(const struct buf *b)
 /* ---- the way in -----------------------------------------------------------
  */
 
+/* Nothing runs on a delivery: name what would have. */
+static void
+log_unhandled(
+    struct ingress_thread *t, const struct store_append *a, const char *id)
+{
+	const struct catalog_resource *resource =
+	    catalog_find(t->ingress->catalog, str_of(a->resource));
+	struct buf wanted = BUF_INIT;
+	const char *const *names;
+	size_t i, n;
+
+	if (!log_enabled(LOG_INFO) ||
+	    !bucket_take(&t->log_bucket, LOG_PER_SECOND, LOG_BURST))
+		return;
+	if (resource == NULL) {
+		names = catalog_fallback_handlers(&n);
+	} else {
+		names = resource->handlers;
+		n = resource->nhandlers;
+	}
+	for (i = 0; i < n; i++)
+		buf_printf(&wanted, "%s%s", i == 0 ? "" : ", ", names[i]);
+	log_info("delivery unhandled", LOG_STR("delivery", id),
+	    LOG_STR("integration", a->integration),
+	    LOG_STR("resource", a->resource), LOG_OPT("action", a->action),
+	    LOG_STR("looked_for", buf_text(&wanted)));
+	buf_free(&wanted);
+}
+
 /* The store has it, or not: the answer. */
 static void
 stored_cb(struct store_op *op)
@@ -497,6 +526,8 @@ stored_cb(struct store_op *op)
 			    LOG_STR("resource", a->resource),
 			    LOG_OPT("action", a->action),
 			    LOG_INT("bytes", a->body.len));
+		if (a->state == STORE_UNHANDLED && !a->ret_duplicate)
+			log_unhandled(t, a, id);
 		answer_status(
 		    d->req, a->ret_duplicate ? "duplicate" : "accepted", id);
 	}

@@ -69,11 +69,28 @@ def test_nobody_wants_it(tmp_path):
     with host.start():
         answer = host.deliver("issue", envelope(issue=issue()))
         assert answer.status == 200 and answer.json["status"] == "accepted"
+        line = host.log(msg="delivery unhandled", delivery=answer.json["id"], resource="issue", action="created")
+        assert line["level"] == "info" and line["looked_for"] == "on_issue, on_event"
+        answer = host.deliver("of_tomorrow", envelope())
+        assert host.log(msg="delivery unhandled", delivery=answer.json["id"])["looked_for"] == "on_event"
     with Host(tmp_path, "--keep-unhandled", "off") as host:
         answer = host.deliver("issue", envelope(issue=issue()))
         assert (answer.status, answer.json) == (200, {"status": "ignored"})
         bad = envelope(issue=issue(level="loud"))
         assert host.deliver("issue", bad).status == 422, "validated all the same"
+
+
+def test_a_handler_that_nothing_calls_is_told_when_it_is_saved(tmp_path):
+    host = Host(tmp_path, wait=False)
+    host.write("a.lua", "function on_isue(event) end\nfunction on_error(event) end\n")
+    host.write("b.lua", "function on_event(event) end\n")
+    with host.start():
+        line = host.log(msg="unknown handler", script="a")
+        assert (line["level"], line["handler"], line["did_you_mean"]) == ("warn", "on_isue", "on_issue")
+        host.write("a.lua", "function on_weather(event) end\n")
+        line = host.log(msg="unknown handler", handler="on_weather")
+        assert "did_you_mean" not in line
+        assert len(host.logged(msg="unknown handler")) == 2
 
 
 def test_everything_about_an_event_is_there(tmp_path):
