@@ -24,7 +24,7 @@ def sign(body, secret=SECRET):
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def eventually(check, what, patience=PATIENCE_S):
+def eventually(check, what, patience=PATIENCE_S, pause=0.01):
     """Wait until check() is true and return what it gave."""
     end = time.monotonic() + patience
     while True:
@@ -33,7 +33,7 @@ def eventually(check, what, patience=PATIENCE_S):
             return value
         if time.monotonic() > end:
             raise AssertionError(f"did not happen in {patience} s: {what}")
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 class Answer:
