@@ -113,6 +113,29 @@ store_claim_clear(struct store_claim *claim)
 	claim->ret_njobs = 0;
 }
 
+void
+store_present_clear(struct store_present *present)
+{
+	free(present->ret_gone); /* Its texts are behind it. */
+	present->ret_gone = NULL;
+	present->ret_ngone = 0;
+}
+
+void
+store_invalid_clear(struct store_invalid_page *page)
+{
+	size_t i;
+
+	for (i = 0; i < page->ret_n; i++) {
+		free(page->ret_deliveries[i].integration);
+		free(page->ret_deliveries[i].resource);
+		free(page->ret_deliveries[i].memory);
+	}
+	free(page->ret_deliveries);
+	page->ret_deliveries = NULL;
+	page->ret_n = 0;
+}
+
 /* ---- answers and letters --------------------------------------------------
  */
 
@@ -312,6 +335,8 @@ clear_results(struct store_op *op, int owned)
 	struct store_kv *kv;
 	struct store_list *list;
 	struct store_get *get;
+	struct store_present *present;
+	struct store_invalid_page *page;
 	char **json = NULL;
 
 	if (op->kind == STORE_OP_CLAIM) {
@@ -337,6 +362,18 @@ clear_results(struct store_op *op, int owned)
 	} else if (op->kind == STORE_OP_DISCARD) {
 		discard = CONTAINER_OF(op, struct store_discard, op);
 		discard->at = discard->ret_count = 0;
+	} else if (op->kind == STORE_OP_PRESENT) {
+		present = CONTAINER_OF(op, struct store_present, op);
+		if (owned)
+			store_present_clear(present);
+		present->ret_gone = NULL;
+		present->ret_ngone = 0;
+	} else if (op->kind == STORE_OP_INVALID) {
+		page = CONTAINER_OF(op, struct store_invalid_page, op);
+		if (owned)
+			store_invalid_clear(page);
+		page->ret_deliveries = NULL;
+		page->ret_n = page->ret_next = 0;
 	}
 	if (json != NULL && owned)
 		free(*json);
@@ -594,7 +631,7 @@ int
 store_submit(struct store *store, struct store_op *op, struct err *err)
 {
 	int reads = op->kind == STORE_OP_LIST || op->kind == STORE_OP_GET ||
-		    op->kind == STORE_OP_COUNTS;
+		    op->kind == STORE_OP_COUNTS || op->kind == STORE_OP_INVALID;
 
 	if ((reads || op->kind == STORE_OP_APPEND) &&
 	    atomic_load(&store->waiting) >= store->queue_max)

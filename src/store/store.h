@@ -41,6 +41,8 @@ struct store_options {
 	uint64_t retain_done_ms;   /* Age at which done, dropped and unhandled
 				    * deliveries go; 0 = never. */
 	uint64_t retain_dead_ms;   /* The same for dead and invalid ones. */
+	uint64_t retain_gone_ms;   /* How long jobs of a script that is gone
+				    * wait until they are dead; 0 = for ever. */
 	uint64_t max_bytes;        /* Cap on all of it, and never more than
 				    * 80 % of what the disk has free at start;
 				    * 0 = none. */
@@ -68,6 +70,8 @@ enum store_kind {
 	STORE_OP_GET,
 	STORE_OP_REPLAY,
 	STORE_OP_DISCARD,
+	STORE_OP_PRESENT,
+	STORE_OP_INVALID,
 };
 
 struct store_op;
@@ -298,6 +302,9 @@ struct store_get {
  * jobs (invalid, unhandled) gets ${jobs}; those are replayed one by one, by
  * ${id}.  Steps that a failed job has recorded are kept, those of a done one
  * are forgotten.
+ *
+ * With ${id} and the ${state} "invalid" nothing happens unless the delivery is
+ * still in quarantine; without ${jobs} it becomes unhandled.
  */
 struct store_replay {
 	struct store_op op;
@@ -329,6 +336,57 @@ struct store_discard {
 
 	uint64_t ret_count;
 	uint64_t at; /* The store's. */
+};
+
+/* One of the scripts that are there. */
+struct store_script_name {
+	const char *integration;
+	const char *script;
+};
+
+/*
+ * STORE_OP_PRESENT: these are all the scripts.  Jobs of others wait, and are
+ * dead if their script does not come back in time
+ * (store_options.retain_gone_ms).
+ */
+struct store_present {
+	struct store_op op;
+
+	const struct store_script_name *scripts;
+	size_t nscripts;
+
+	/* Others that have jobs which wait.  The caller frees with
+	 * store_present_clear(). */
+	struct store_script_name *ret_gone;
+	size_t ret_ngone;
+};
+
+/* A delivery in quarantine. */
+struct store_invalid {
+	uint64_t id;
+	char *integration;
+	char *resource;
+	struct str body;
+	void *memory; /* The store's: the body points into it. */
+};
+
+/* Bytes of bodies after which a page of the quarantine ends. */
+#define STORE_INVALID_BYTES (1U << 20)
+
+/*
+ * STORE_OP_INVALID: a page of the quarantine, the oldest first.  What cannot be
+ * read is left out.  Served by the reader thread, within a time limit.
+ */
+struct store_invalid_page {
+	struct store_op op;
+
+	uint64_t after_id;
+	size_t max; /* Deliveries on it; 0 = 16. */
+
+	struct store_invalid *ret_deliveries; /* The caller frees with
+					       * store_invalid_clear(). */
+	size_t ret_n;
+	uint64_t ret_next; /* ${after_id} of the next page; 0: none. */
 };
 
 /* ---- functions
@@ -403,6 +461,10 @@ unsigned int store_fill_percent(struct store *store);
 
 /* Free what a claim has returned.  Jobs that were taken out are NULL there. */
 void store_claim_clear(struct store_claim *claim);
+
+/* Free what else was returned. */
+void store_present_clear(struct store_present *present);
+void store_invalid_clear(struct store_invalid_page *page);
 
 /* Free one job. */
 void store_job_free(struct store_job *job);

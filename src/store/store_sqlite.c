@@ -294,6 +294,10 @@ engine_apply(void *self, struct store_op *op, struct err *err)
 	case STORE_OP_DISCARD:
 		return sq_discard(
 		    sq, CONTAINER_OF(op, struct store_discard, op), err);
+	case STORE_OP_PRESENT:
+		return sq_present(
+		    sq, CONTAINER_OF(op, struct store_present, op), err);
+	case STORE_OP_INVALID:
 	case STORE_OP_COUNTS:
 	case STORE_OP_LIST:
 	case STORE_OP_GET:
@@ -428,6 +432,8 @@ engine_read(void *self, struct store_op *op)
 		sq_list(sq, CONTAINER_OF(op, struct store_list, op));
 	else if (op->kind == STORE_OP_GET)
 		sq_show(sq, CONTAINER_OF(op, struct store_get, op));
+	else if (op->kind == STORE_OP_INVALID)
+		sq_invalid(sq, CONTAINER_OF(op, struct store_invalid_page, op));
 	else
 		sq_counts(sq, CONTAINER_OF(op, struct store_counts, op));
 }
@@ -789,6 +795,7 @@ engine_open(struct store *store, const struct store_options *options,
 	sq->strict_order = options->strict_order;
 	sq->retain_done_ms = options->retain_done_ms;
 	sq->retain_dead_ms = options->retain_dead_ms;
+	sq->retain_gone_ms = options->retain_gone_ms;
 	sq->read_limit_ms = options->read_limit_ms == 0
 				? READ_LIMIT_MS
 				: options->read_limit_ms;

@@ -68,6 +68,12 @@ enum sq_sql {
 	SQ_DISCARD_FIND,
 	SQ_DISCARD_JOB,
 	SQ_DISCARD_BLOCKED,
+	SQ_BURY_RUN,
+	SQ_GONE,
+	SQ_BACK,
+	SQ_WAITING,
+	SQ_GONE_FIND,
+	SQ_INVALID,
 	SQ_REPLAY_DELIVERY,
 	SQ_REPLAY_JOBS,
 	SQ_REPLAY_FAILED,
@@ -144,6 +150,7 @@ struct sq {
 	int strict_order;
 	uint64_t retain_done_ms;
 	uint64_t retain_dead_ms;
+	uint64_t retain_gone_ms;
 	uint64_t max_bytes;
 	uint64_t read_limit_ms;
 	struct sq_conn conn; /* The writer's. */
@@ -301,6 +308,13 @@ enum store_applied sq_replay(
 enum store_applied sq_discard(
     struct sq *sq, struct store_discard *op, struct err *err);
 
+/* Bury some jobs of scripts that are gone for too long.  1: there are more. */
+int sq_bury_gone(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
+
+/* store_sqlite_present.c */
+enum store_applied sq_present(
+    struct sq *sq, struct store_present *op, struct err *err);
+
 /* store_sqlite_kv.c */
 enum store_applied sq_kv(struct sq *sq, struct store_kv *op, struct err *err);
 /* Delete some that have expired.  Returns how many, or -1. */
@@ -310,6 +324,9 @@ int sq_kv_expire(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
 void sq_list(struct sq *sq, struct store_list *op);
 void sq_show(struct sq *sq, struct store_get *op);
 void sq_counts(struct sq *sq, struct store_counts *op);
+
+/* store_sqlite_present.c: there as well. */
+void sq_invalid(struct sq *sq, struct store_invalid_page *op);
 
 /* store_sqlite_retain.c */
 uint64_t sq_upkeep(void *self, uint64_t budget_ms);

@@ -8,6 +8,7 @@
 #include "store/store_sqlite_internal.h"
 
 #define SLICE 256 /* Jobs that are looked at in one group. */
+#define BURIED 32 /* Jobs of a script that is gone, at a time. */
 
 /* A job, out of its row before that is changed. */
 struct row {
@@ -194,11 +195,14 @@ static int
 give_jobs(struct sq *sq, struct store_replay *op, int state,
     const char *integration, struct buf *names, struct err *err)
 {
+	uint64_t becomes = 0;
 	sqlite3_stmt *stmt;
 	size_t i;
 
-	if (op->njobs == 0)
+	if (op->njobs == 0 && op->state == NULL)
 		return 0;
+	if (op->njobs == 0)
+		becomes = STORE_UNHANDLED;
 	for (i = 0; i < op->njobs; i++) {
 		if (sq_new_job(sq, op->id, (unsigned int)i, &op->jobs[i],
 			integration, err) == -1)
@@ -207,11 +211,12 @@ give_jobs(struct sq *sq, struct store_replay *op, int state,
 		add_name(names, op->jobs[i].script);
 	}
 	stmt = sq_get(&sq->conn, SQ_REPLAY_STATE,
-	    "UPDATE delivery SET state = NULL WHERE id = ?", err);
+	    "UPDATE delivery SET state = ?2 WHERE id = ?1", err);
 	if (stmt == NULL)
 		return -1;
 	sq_bind(stmt, 1, op->id);
-	sq_tally(sq, NULL, state, -1);
+	sq_bind_opt(stmt, 2, becomes);
+	sq_tally(sq, NULL, state, becomes == 0 ? -1 : (int)becomes);
 	return sq_run(&sq->conn, stmt, err);
 }
 
@@ -223,6 +228,9 @@ replay_one(struct sq *sq, struct store_replay *op, struct err *err)
 	sqlite3_stmt *stmt;
 	int rc, state;
 
+	if (op->state != NULL && strcmp(op->state, "invalid") != 0)
+		return sq_refuse(&op->op, ERR_INVALID,
+		    "one delivery is replayed whatever its state is");
 	if (op->njobs > SQ_JOBS_MAX)
 		return sq_refuse(&op->op, ERR_TOO_LARGE,
 		    "a delivery has at most %u jobs", SQ_JOBS_MAX);
@@ -240,7 +248,9 @@ replay_one(struct sq *sq, struct store_replay *op, struct err *err)
 	state = (int)sq_u64(stmt, 0);
 	integration = mem_strdup(sq_text(stmt, 1));
 	(void)sqlite3_reset(stmt);
-	if (state == 0)
+	if (op->state != NULL && state != STORE_INVALID)
+		rc = 0; /* It has left the quarantine meanwhile. */
+	else if (state == 0)
 		rc = replay_jobs(sq, op, &names, err);
 	else
 		rc = give_jobs(sq, op, state, integration, &names, err);
@@ -330,38 +340,71 @@ sq_replay(struct sq *sq, struct store_replay *op, struct err *err)
 	return op->id != 0 ? replay_one(sq, op, err) : replay_many(sq, op, err);
 }
 
-/* ---- discard
+/* ---- discard and bury
  * -------------------------------------------------------------------
  */
 
+/* Which jobs of a script are to end before they have run, and how. */
+struct ending {
+	enum store_state to; /* DROPPED, or DEAD. */
+	uint64_t before;     /* Only those with a smaller id. */
+	uint64_t count;      /* Of those that have ended so. */
+	size_t left;         /* How many more may in this group. */
+};
+
+/* A job that nobody runs any more says why. */
 static int
-drop_job(struct sq *sq, struct sq_script *sc, uint64_t id, uint64_t hash,
-    int state, struct err *err)
+add_burial(struct sq *sq, uint64_t id, struct err *err)
 {
 	sqlite3_stmt *stmt;
 
-	stmt = sq_get(&sq->conn, SQ_DISCARD_JOB,
-	    "UPDATE job SET state = 4, due = NULL, failed = 4, ended = ?2,"
-	    " blocked = NULL WHERE id = ?1",
+	stmt = sq_get(&sq->conn, SQ_BURY_RUN,
+	    "INSERT INTO run (job, n, started, duration_ms, cpu_us, memory,"
+	    " outcome, error) SELECT id, runs, ?2, 0, 0, 0, 'error', 'its"
+	    " script is gone and did not come back in time' FROM job"
+	    " WHERE id = ?1",
 	    err);
 	if (stmt == NULL)
 		return -1;
 	sq_bind(stmt, 1, id);
 	sq_bind(stmt, 2, sq->now_ms);
-	sq_job_moved(sq, sc, hash, state, STORE_DROPPED);
 	return sq_run(&sq->conn, stmt, err);
 }
 
-/* Drop what is blocked on a key, at most ${left}. */
 static int
-drop_blocked(struct sq *sq, struct sq_script *sc, struct store_discard *op,
-    uint64_t hash, size_t *left, struct err *err)
+end_waiting(struct sq *sq, struct sq_script *sc, struct ending *e, uint64_t id,
+    uint64_t hash, int state, struct err *err)
+{
+	sqlite3_stmt *stmt;
+
+	stmt = sq_get(&sq->conn, SQ_DISCARD_JOB,
+	    "UPDATE job SET state = ?2, due = NULL, failed = ?2, ended = ?3,"
+	    " runs = runs + ?4, blocked = NULL WHERE id = ?1",
+	    err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind(stmt, 1, id);
+	sq_bind(stmt, 2, (uint64_t)e->to);
+	sq_bind(stmt, 3, sq->now_ms);
+	sq_bind(stmt, 4, e->to == STORE_DEAD);
+	sq_job_moved(sq, sc, hash, state, (int)e->to);
+	if (sq_run(&sq->conn, stmt, err) == -1)
+		return -1;
+	e->count++;
+	e->left--;
+	return e->to == STORE_DEAD ? add_burial(sq, id, err) : 0;
+}
+
+/* End what is blocked on a key. */
+static int
+end_blocked(struct sq *sq, struct sq_script *sc, struct ending *e,
+    uint64_t hash, struct err *err)
 {
 	sqlite3_stmt *stmt;
 	uint64_t id;
 	int rc;
 
-	for (; *left > 0; (*left)--) {
+	while (e->left > 0) {
 		stmt = sq_get(&sq->conn, SQ_DISCARD_BLOCKED,
 		    "SELECT id FROM job WHERE blocked = ? AND id < ?"
 		    " ORDER BY id LIMIT 1",
@@ -369,23 +412,22 @@ drop_blocked(struct sq *sq, struct sq_script *sc, struct store_discard *op,
 		if (stmt == NULL)
 			return -1;
 		sq_bind(stmt, 1, hash);
-		sq_bind(stmt, 2, op->at);
+		sq_bind(stmt, 2, e->before);
 		rc = sq_row(&sq->conn, stmt, err);
 		id = rc == 1 ? sq_u64(stmt, 0) : 0;
 		(void)sqlite3_reset(stmt);
 		if (rc != 1)
 			return rc;
-		if (drop_job(sq, sc, id, hash, SQ_BLOCKED, err) == -1)
+		if (end_waiting(sq, sc, e, id, hash, SQ_BLOCKED, err) == -1)
 			return -1;
-		op->ret_count++;
 	}
 	return 0;
 }
 
-/* Drop what waits behind the jobs of the script that run. */
+/* End what waits behind the jobs of the script that run. */
 static int
-drop_behind_running(struct sq *sq, struct sq_script *sc,
-    struct store_discard *op, size_t *left, struct err *err)
+end_behind_running(
+    struct sq *sq, struct sq_script *sc, struct ending *e, struct err *err)
 {
 	const struct running_job *job;
 	uint64_t *ids;
@@ -396,40 +438,61 @@ drop_behind_running(struct sq *sq, struct sq_script *sc,
 	for (i = 0; i < n && rc == 0; i++) {
 		job = running_find(sq->running, ids[i]);
 		if (job->script == sc->id && job->order_hash != 0)
-			rc = drop_blocked(
-			    sq, sc, op, job->order_hash, left, err);
+			rc = end_blocked(sq, sc, e, job->order_hash, err);
 	}
 	free(ids);
 	return rc;
 }
 
-/* Drop a job that is due or will be, and those that wait for its key. */
+/* End a job that is due or will be, and those that wait for its key. */
 static int
-drop_due(struct sq *sq, struct sq_script *sc, struct store_discard *op,
-    const struct row *row, size_t *left, struct err *err)
+end_due(struct sq *sq, struct sq_script *sc, struct ending *e,
+    const struct row *row, struct err *err)
 {
 	uint64_t hash = sq_order_hash(
 	    sc->id, (struct str){row->order_key, row->order_keylen});
 
-	if (drop_job(sq, sc, row->id, hash, (int)row->state, err) == -1)
+	if (end_waiting(sq, sc, e, row->id, hash, (int)row->state, err) == -1)
 		return -1;
-	(*left)--;
-	op->ret_count++;
 	if (hash == 0 || running_has_key(sq->running, hash))
 		return 0;
-	if (drop_blocked(sq, sc, op, hash, left, err) == -1)
+	if (end_blocked(sq, sc, e, hash, err) == -1)
 		return -1;
 	return sq_release_key(sq, sc, hash, err);
+}
+
+/* End up to e->left of the jobs of a script that wait. */
+static int
+end_some(struct sq *sq, struct sq_script *sc, struct ending *e, struct err *err)
+{
+	struct row rows[SLICE];
+	sqlite3_stmt *stmt;
+	size_t n, i;
+	int rc = 0;
+
+	if (end_behind_running(sq, sc, e, err) == -1)
+		return -1;
+	stmt = sq_get(&sq->conn, SQ_DISCARD_FIND,
+	    "SELECT id, script, state, order_key FROM job INDEXED BY job_due"
+	    " WHERE script = ? AND due >= 0 AND id < ?",
+	    err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind(stmt, 1, sc->id);
+	sq_bind(stmt, 2, e->before);
+	if (read_rows(sq, stmt, rows, &n, err) == -1)
+		return -1;
+	for (i = 0; i < n && e->left > 0 && rc == 0; i++)
+		rc = end_due(sq, sc, e, &rows[i], err);
+	free_rows(rows, n);
+	return rc;
 }
 
 enum store_applied
 sq_discard(struct sq *sq, struct store_discard *op, struct err *err)
 {
-	size_t n, i, left = SLICE;
-	struct row rows[SLICE];
+	struct ending e = {.to = STORE_DROPPED, .left = SLICE};
 	struct sq_script *sc;
-	sqlite3_stmt *stmt;
-	int rc;
 
 	sc = sq_script(sq, op->integration, op->script, 0, err);
 	if (sc == NULL)
@@ -438,23 +501,38 @@ sq_discard(struct sq *sq, struct store_discard *op, struct err *err)
 	/* What comes in from now on is not meant. */
 	if (op->at == 0)
 		op->at = sq->next_id << SQ_JOB_BITS;
-	if (drop_behind_running(sq, sc, op, &left, err) == -1)
+	e.before = op->at;
+	if (end_some(sq, sc, &e, err) == -1)
 		return STORE_APPLIED_FAILED;
-	stmt = sq_get(&sq->conn, SQ_DISCARD_FIND,
-	    "SELECT id, script, state, order_key FROM job INDEXED BY job_due"
-	    " WHERE script = ? AND due >= 0 AND id < ?",
+	op->ret_count += e.count;
+	return e.count == 0 ? STORE_APPLIED : STORE_APPLIED_PARTLY;
+}
+
+int
+sq_bury_gone(struct sq *sq, struct err *err)
+{
+	struct ending e = {.to = STORE_DEAD,
+	    .before = sq->next_id << SQ_JOB_BITS,
+	    .left = BURIED};
+	struct sq_script *sc;
+	sqlite3_stmt *stmt;
+	int rc;
+
+	if (sq->retain_gone_ms == 0 || sq->now_ms < sq->retain_gone_ms)
+		return 0;
+	stmt = sq_get(&sq->conn, SQ_GONE_FIND,
+	    "SELECT id FROM script WHERE gone <= ? AND EXISTS (SELECT 1 FROM"
+	    " job INDEXED BY job_due WHERE script = script.id AND due >= 0)",
 	    err);
 	if (stmt == NULL)
-		return STORE_APPLIED_FAILED;
-	sq_bind(stmt, 1, sc->id);
-	sq_bind(stmt, 2, op->at);
-	if (read_rows(sq, stmt, rows, &n, err) == -1)
-		return STORE_APPLIED_FAILED;
-	rc = 0;
-	for (i = 0; i < n && left > 0 && rc == 0; i++)
-		rc = drop_due(sq, sc, op, &rows[i], &left, err);
-	free_rows(rows, n);
-	if (rc == -1)
-		return STORE_APPLIED_FAILED;
-	return left == SLICE ? STORE_APPLIED : STORE_APPLIED_PARTLY;
+		return -1;
+	sq_bind(stmt, 1, sq->now_ms - sq->retain_gone_ms);
+	rc = sq_row(&sq->conn, stmt, err);
+	sc = rc == 1 ? sq_script_by_id(sq, sq_u64(stmt, 0)) : NULL;
+	(void)sqlite3_reset(stmt);
+	if (rc == -1 || sc == NULL)
+		return rc == -1 ? -1 : 0;
+	if (end_some(sq, sc, &e, err) == -1)
+		return -1;
+	return e.count > 0;
 }

@@ -17,6 +17,7 @@
 /* A round goes through these; each step of one takes a fraction of a ms. */
 enum phase {
 	PHASE_KV,
+	PHASE_GONE,
 	PHASE_SEEN,
 	PHASE_SWEEP,
 	PHASE_MOVE,
@@ -480,6 +481,8 @@ step(struct sq *sq, struct err *err)
 	case PHASE_KV:
 		rc = sq_kv_expire(sq, err);
 		return rc == -1 ? -1 : rc > 0;
+	case PHASE_GONE:
+		return sq_bury_gone(sq, err);
 	case PHASE_SEEN:
 		return expire_seen(sq, err);
 	case PHASE_SWEEP:
@@ -558,6 +561,8 @@ end_round(struct sq *sq)
 
 	if (age > 0 && age / 4 < wait)
 		wait = age / 4;
+	if (sq->retain_gone_ms > 0 && sq->retain_gone_ms / 4 < wait)
+		wait = sq->retain_gone_ms / 4;
 	if (wait < ROUND_MIN_MS)
 		wait = ROUND_MIN_MS;
 	if (sq->hunger > 0) {

@@ -48,6 +48,8 @@ static const char *const steps[] = {
     "  records INTEGER, bytes INTEGER, first INTEGER);"
     "CREATE TABLE body (id INTEGER PRIMARY KEY, record BLOB);"
     "CREATE TABLE seen (id INTEGER PRIMARY KEY, at INTEGER, entries BLOB);",
+    /* When the script went away. */
+    "ALTER TABLE script ADD COLUMN gone INTEGER;",
 };
 
 int
