@@ -129,6 +129,14 @@ fuzz: deps $(EMBED_C) ## make fuzz T=json SECONDS=60 (needs clang)
 	$(BUILD)/fuzz/$(T).bin -max_total_time=$(or $(SECONDS),60) \
 	    -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/$(T).corpus tests/fuzz/corpus/$(T)
 
+# ---- speed -----------------------------------------------------------------
+MICRO := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/bench_*.c)))
+.PHONY: bench bench-micro
+bench: all $(B)/tests/bench/peers/evhttp ## against other systems; installs them (BENCH_SECONDS, BENCH_ROUNDS)
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
+bench-micro: $(MICRO) ## parse, schema, Lua tables, HMAC, store, against other libraries
+	@for b in $(MICRO); do echo "$${b##*/}:"; $$b || exit 1; done
+
 # ---- habits ----------------------------------------------------------------
 .PHONY: format lint docs install dist clean help
 format: ## rewrite with clang-format
