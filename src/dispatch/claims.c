@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/loop.h"
 
 #include "dispatch/dispatch_internal.h"
 
@@ -118,7 +119,7 @@ feed_wake_at(struct feed *feed, uint64_t unix_ms)
 		return;
 	feed->next_unix_ms = unix_ms;
 	wait = unix_ms > now ? unix_ms - now : 0;
-	dispatch_arm(feed->timer, wait < TIMER_MAX_MS ? wait : TIMER_MAX_MS);
+	(void)loop_arm(feed->timer, wait < TIMER_MAX_MS ? wait : TIMER_MAX_MS);
 }
 
 /* How many more the worker of a script can take. */

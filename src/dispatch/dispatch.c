@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "catalog/routes.h"
 #include "dispatch/version.h"
+#include "net/loop.h"
 #include "json/jwrite.h"
 
 #include "dispatch/dispatch_internal.h"
@@ -22,15 +23,6 @@
 
 /* Workers without jobs end within that. */
 #define STOP_GRACE_MS 2000
-
-void
-dispatch_arm(struct event *ev, uint64_t ms)
-{
-	struct timeval tv = {
-	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
-
-	(void)event_add(ev, &tv);
-}
 
 /* ---- what workers say --------------------------------------------------- */
 
@@ -512,7 +504,7 @@ dispatch_drain(struct dispatch *d, uint64_t deadline_ms,
 	d->drained = done;
 	d->drained_cookie = cookie;
 	scripts_stop(d->scripts);
-	dispatch_arm(d->deadline, deadline_ms);
+	(void)loop_arm(d->deadline, deadline_ms);
 
 	/* One last try; what is refused now runs again after the start. */
 	event_active(d->again, EV_TIMEOUT, 0);

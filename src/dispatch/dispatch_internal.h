@@ -66,9 +66,6 @@ struct dispatch {
 	void *drained_cookie;
 };
 
-/* Set a timer. */
-void dispatch_arm(struct event *ev, uint64_t ms);
-
 /* ---- claims.c ---------------------------------------------------------- */
 
 struct feed *feed_create(struct dispatch *d, struct script *script);

@@ -10,6 +10,7 @@
 #include "catalog/catalog.h"
 #include "crypto/random.h"
 #include "dispatch/version.h"
+#include "net/loop.h"
 
 #include "dispatch/dispatch_internal.h"
 
@@ -25,7 +26,7 @@ dispatch_store_trouble(struct dispatch *d, const char *why)
 		log_error("the store refuses: no jobs are taken until it works",
 		    LOG_STR("error", why));
 	d->store_trouble = 1;
-	dispatch_arm(d->again, STORE_AGAIN_MS);
+	(void)loop_arm(d->again, STORE_AGAIN_MS);
 }
 
 /* ---- the end of a run --------------------------------------------------- */

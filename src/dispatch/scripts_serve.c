@@ -12,6 +12,7 @@
 #include "catalog/catalog.h"
 #include "dispatch/decide.h"
 #include "dispatch/version.h"
+#include "net/loop.h"
 #include "script/proto.h"
 #include "script/source.h"
 
@@ -19,15 +20,6 @@
 
 /* A good version that did not load in its worker is tried again after. */
 #define RELOAD_MS 5000
-
-static void
-arm(struct event *ev, uint64_t ms)
-{
-	struct timeval tv = {
-	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
-
-	(void)event_add(ev, &tv);
-}
 
 /* ---- bundles ----------------------------------------------------------- */
 
@@ -383,7 +375,7 @@ scripts_try_next(struct scripts *s)
 		s->trying_id = BUNDLE_BIT | ++s->next_bundle;
 		send_load(
 		    s->spare->worker, script, s->trying_version, s->trying_id);
-		arm(s->deadline, s->options.load_ms);
+		(void)loop_arm(s->deadline, s->options.load_ms);
 	}
 }
 
@@ -435,7 +427,7 @@ lane_failed(
 		    LOG_STR("script", script->name),
 		    LOG_STR("error", loaded->error));
 		script->unloadable = 1;
-		arm(s->reload, RELOAD_MS);
+		(void)loop_arm(s->reload, RELOAD_MS);
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dispatch/decide.h"
+#include "net/loop.h"
 #include "script/spawn.h"
 
 #include "dispatch/workers.h"
@@ -82,15 +83,6 @@ struct workers {
 	int stopping;
 	int told_stopped;
 };
-
-static void
-arm(struct event *ev, uint64_t ms)
-{
-	struct timeval tv = {
-	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
-
-	(void)event_add(ev, &tv);
-}
 
 /* CPU that the process has used, or 0. */
 static uint64_t
@@ -192,7 +184,7 @@ bury(struct worker *w)
 	if (lived_ms >= SHORT_LIFE_MS)
 		w->respawn_ms = 0;
 	if (!p->stopping)
-		arm(w->again, w->respawn_ms);
+		(void)loop_arm(w->again, w->respawn_ms);
 	w->respawn_ms = w->respawn_ms == 0 ? RESPAWN_MIN_MS : w->respawn_ms * 2;
 	if (w->respawn_ms > RESPAWN_MAX_MS)
 		w->respawn_ms = RESPAWN_MAX_MS;
@@ -310,7 +302,7 @@ start(struct worker *w)
 		ADDRESS_BYTES, &w->proc, &err) == -1) {
 		log_error("cannot start a worker", LOG_STR("worker", w->name),
 		    LOG_STR("error", err.msg));
-		arm(w->again, RESPAWN_MAX_MS);
+		(void)loop_arm(w->again, RESPAWN_MAX_MS);
 		return;
 	}
 	w->state = WORKER_STARTING;
@@ -432,7 +424,7 @@ workers_add(struct workers *p, const char *name)
 	w->again = event_new(p->options.base, -1, 0, on_again, w);
 	*p->last = w;
 	p->last = &w->next;
-	arm(w->again, 0);
+	(void)loop_arm(w->again, 0);
 	return w;
 }
 
@@ -485,7 +477,7 @@ worker_kill(struct worker *w, const char *how, int by_itself)
 	w->doomed = 1;
 	w->doom_how = how;
 	w->doom_by_itself = by_itself;
-	arm(w->again, 0);
+	(void)loop_arm(w->again, 0);
 }
 
 void
@@ -507,7 +499,7 @@ workers_stop(struct workers *p, uint64_t grace_ms)
 	/* Also when none is there: the answer comes from the loop. */
 	for (w = p->first; w != NULL && w->state == WORKER_DOWN; w = w->next)
 		continue;
-	arm(p->end, w == NULL ? 0 : grace_ms);
+	(void)loop_arm(p->end, w == NULL ? 0 : grace_ms);
 }
 
 void

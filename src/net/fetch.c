@@ -12,6 +12,7 @@
 #include "base/mem.h"
 
 #include "net/guard.h"
+#include "net/loop.h"
 
 #include "net/fetch.h"
 
@@ -202,8 +203,6 @@ static int
 want_timer(CURLM *multi, long timeout_ms, void *cookie)
 {
 	struct fetch *fetch = cookie;
-	struct timeval tv = {
-	    timeout_ms / 1000, (suseconds_t)(timeout_ms % 1000) * 1000};
 
 	(void)multi;
 	/* Also 0 goes through the loop: libcurl must not be called from here.
@@ -211,7 +210,7 @@ want_timer(CURLM *multi, long timeout_ms, void *cookie)
 	if (timeout_ms < 0)
 		(void)event_del(fetch->timer);
 	else
-		(void)event_add(fetch->timer, &tv);
+		(void)loop_arm(fetch->timer, (uint64_t)timeout_ms);
 	return 0;
 }
 

@@ -242,13 +242,25 @@ loop_timer_free(struct loop_timer *timer)
 	free(timer);
 }
 
+struct timeval
+loop_timeval(uint64_t ms)
+{
+	return (struct timeval){
+	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+}
+
+int
+loop_arm(struct event *ev, uint64_t ms)
+{
+	struct timeval tv = loop_timeval(ms);
+
+	return event_add(ev, &tv);
+}
+
 void
 loop_timer_set(struct loop_timer *timer, uint64_t ms)
 {
-	struct timeval tv = {
-	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-
-	(void)event_add(timer->ev, &tv);
+	(void)loop_arm(timer->ev, ms);
 }
 
 void

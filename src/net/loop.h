@@ -12,12 +12,15 @@
  * Floor: 2 (net).  May include base/, crypto/.
  */
 
+#include <sys/time.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
 
 struct err;
+struct event;
 struct event_base;
 struct loop;
 struct loop_timer;
@@ -100,5 +103,10 @@ void loop_timer_free(struct loop_timer *timer);
 /* Call back once, in ${ms} from now; a time set before is forgotten. */
 void loop_timer_set(struct loop_timer *timer, uint64_t ms);
 void loop_timer_cancel(struct loop_timer *timer);
+
+/* For bare events: ${ms} as libevent wants it; and have ${ev} called in ${ms}.
+ * loop_arm() returns 0, or -1 if there is no memory. */
+struct timeval loop_timeval(uint64_t ms);
+int loop_arm(struct event *ev, uint64_t ms);
 
 #endif /* !NET_LOOP_H_ */

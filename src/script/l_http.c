@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "net/fetch.h"
+#include "net/loop.h"
 
 #include "script/convert.h"
 #include "script/http_request.h"
@@ -159,7 +160,6 @@ static void
 on_done(void *cookie, struct fetch_result *result)
 {
 	struct http_call *call = cookie;
-	struct timeval tv;
 	int64_t pause;
 
 	call->fetch = NULL;
@@ -172,11 +172,10 @@ on_done(void *cookie, struct fetch_result *result)
 
 	pause = retry_pause(call);
 	if (pause >= 0) {
-		tv.tv_sec = (time_t)(pause / 1000);
-		tv.tv_usec = (suseconds_t)(pause % 1000) * 1000;
 		call->pause =
 		    evtimer_new(vm_task_base(call->op->task), pause_cb, call);
-		if (call->pause != NULL && event_add(call->pause, &tv) == 0)
+		if (call->pause != NULL &&
+		    loop_arm(call->pause, (uint64_t)pause) == 0)
 			return;
 	}
 	finished(call);

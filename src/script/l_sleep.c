@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "net/loop.h"
 
 #include "script/larg.h"
 #include "script/sandbox.h"
@@ -87,7 +88,6 @@ l_sleep(lua_State *L)
 	uint64_t ms = larg_duration_ms(L, 1, "the duration of sleep");
 	struct vm_task *task;
 	struct sleep_op *op;
-	struct timeval tv;
 
 	task = vm_task_check(L);
 	check_deadline(L, task, ms);
@@ -96,10 +96,8 @@ l_sleep(lua_State *L)
 	op->task = task;
 	op->ev = NULL;
 	luaL_setmetatable(L, SLEEP_OP);
-	tv.tv_sec = (time_t)(ms / 1000);
-	tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
 	op->ev = evtimer_new(vm_task_base(task), sleep_cb, op);
-	if (op->ev == NULL || evtimer_add(op->ev, &tv) == -1)
+	if (op->ev == NULL || loop_arm(op->ev, ms) == -1)
 		return luaL_error(L, "cannot start a timer");
 	return vm_task_wait(task, sleep_close, op, sleep_k);
 }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/loop.h"
 
 #include "script/convert.h"
 #include "script/sandbox.h"
@@ -589,8 +590,7 @@ static void
 set_deadline(struct vm_task *task)
 {
 	uint64_t ms = task->vm->limits.handler_ms;
-	struct timeval tv = {
-	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+	struct timeval tv = loop_timeval(ms);
 	const struct timeval *common;
 
 	if (ms == 0)

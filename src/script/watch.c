@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/loop.h"
 #include "script/source.h"
 
 #include "script/watch.h"
@@ -65,15 +66,6 @@ struct watch {
 	int missing;            /* The folder cannot be read. */
 	struct source *now;     /* As told last. */
 };
-
-static void
-arm(struct event *ev, uint64_t ms)
-{
-	struct timeval tv = {
-	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
-
-	(void)event_add(ev, &tv);
-}
 
 /* Watch what is now under the names of the folder and of its lib/. */
 static void
@@ -150,7 +142,7 @@ look(struct watch *w, int patient)
 	watch_names(w);
 	if (source_scan(w->dir, &source, &err) == -1) {
 		tell_trouble(w, err.msg);
-		arm(w->due, MISSING_MS);
+		(void)loop_arm(w->due, MISSING_MS);
 		return;
 	}
 	tell_trouble(w, NULL);
@@ -159,7 +151,8 @@ look(struct watch *w, int patient)
 			w->gone_mono_ms = mono_ms;
 		if (mono_ms - w->gone_mono_ms < GONE_MS) {
 			source_unref(source);
-			arm(w->due, w->gone_mono_ms + GONE_MS - mono_ms);
+			(void)loop_arm(
+			    w->due, w->gone_mono_ms + GONE_MS - mono_ms);
 			return;
 		}
 	}
@@ -186,7 +179,7 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	arm(w->poll, POLL_MS);
+	(void)loop_arm(w->poll, POLL_MS);
 	if (event_pending(w->due, EV_TIMEOUT, NULL))
 		return;
 	if (w->fd == -1 || w->wd_dir == -1 || source_has_links(w->now) ||
@@ -208,7 +201,7 @@ schedule(struct watch *w)
 		at = w->write_mono_ms + WRITING_MS;
 	if (at > w->first_mono_ms + BUSY_MS)
 		at = w->first_mono_ms + BUSY_MS;
-	arm(w->due, at > mono_ms ? at - mono_ms : 0);
+	(void)loop_arm(w->due, at > mono_ms ? at - mono_ms : 0);
 }
 
 static void
@@ -286,7 +279,7 @@ watch_start(const struct watch_options *options, struct watch **ret_watch,
 		watch_stop(w);
 		return -1;
 	}
-	arm(w->poll, POLL_MS);
+	(void)loop_arm(w->poll, POLL_MS);
 	*ret_watch = w;
 	set_now(w, source);
 	return 0;
