@@ -16,6 +16,8 @@ MODE    ?= release
 BUILD   ?= build
 PYTHON  ?= /usr/bin/python3
 PREFIX  ?= /usr/local
+# All processors, where no -j says otherwise.
+PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 1))
 B       := $(BUILD)/$(MODE)
 PROG    := moonpost
 VERSION := 0.1.0
@@ -98,7 +100,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
 
 # ---- dependencies ----------------------------------------------------------
 .PHONY: deps deps-build deps-test
-deps: deps-build deps-test ## install what is missing (apt, sudo where needed)
+deps: deps-test ## install what is missing (apt, sudo where needed)
 deps-build:
 	@.ci/deps build
 deps-test:
@@ -107,14 +109,14 @@ deps-test:
 # ---- run and test ----------------------------------------------------------
 .PHONY: run test check check-static check-unit check-fuzz check-e2e
 run: deps-build ## build, start in dev mode on scripts/, send a sample of each channel
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) $(PARALLEL) --no-print-directory -s all
 	@.ci/demo $(BUILD)/$(PROG)
 
 test: deps ## everything; the commit gate.  Ends with "N passed, N failed"
-	@$(MAKE) --no-print-directory MODE=$(MODE) build-tests
+	@$(MAKE) $(PARALLEL) --no-print-directory MODE=$(MODE) build-tests
 	@BUILD=$(BUILD) MODE=$(MODE) PYTHON=$(PYTHON) tests/run static unit fuzz lua e2e
 check: deps ## the part of it that takes under a minute
-	@$(MAKE) --no-print-directory MODE=$(MODE) build-tests
+	@$(MAKE) $(PARALLEL) --no-print-directory MODE=$(MODE) build-tests
 	@BUILD=$(BUILD) MODE=$(MODE) PYTHON=$(PYTHON) tests/run static unit fuzz
 .PHONY: build-tests
 build-tests: all $(UNIT) $(REPLAY)
@@ -150,9 +152,9 @@ docs: all ## write what is made from the tables into docs/
 	$(BUILD)/$(PROG) manual man > docs/moonpost.1
 	$(BUILD)/$(PROG) manual options > docs/options.md
 install: all ## DESTDIR and PREFIX are honoured
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(BUILD)/$(PROG) $(DESTDIR)$(PREFIX)/bin/$(PROG)
-	[ ! -f docs/moonpost.1 ] || install -m 644 docs/moonpost.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1"
+	install -m 755 $(BUILD)/$(PROG) "$(DESTDIR)$(PREFIX)/bin/$(PROG)"
+	install -m 644 docs/moonpost.1 "$(DESTDIR)$(PREFIX)/share/man/man1/"
 dist: ## a source archive
 	git archive --prefix=moonpost-$(VERSION)/ -o moonpost-$(VERSION).tar.gz HEAD
 clean: ## remove build/
