@@ -325,18 +325,21 @@ check_signature(struct ingress_thread *t, struct httpd_request *req,
 	return 0;
 }
 
-/* Whether the time that was sent is within --max-age. */
+/* Whether the time that was sent, if any, is beyond --max-age. */
 static int
-is_fresh(const char *timestamp, uint64_t max_age_ms)
+is_stale(const char *timestamp, uint64_t max_age_ms)
 {
-	struct str s = str_of(timestamp);
+	struct str s;
 	uint64_t sent_ms, now = clock_unix_ms();
 
+	if (max_age_ms == 0 || timestamp == NULL)
+		return 0;
+	s = str_of(timestamp);
 	if (str_parse_u64(s, UINT64_MAX / 1000, &sent_ms) == 0)
 		sent_ms *= 1000;
 	else if (clock_parse_rfc3339(s.data, s.len, &sent_ms) == -1)
-		return 0;
-	return sent_ms >= now || now - sent_ms <= max_age_ms;
+		return 1;
+	return sent_ms < now && now - sent_ms > max_age_ms;
 }
 
 /* ---- what is stored -------------------------------------------------------
@@ -598,10 +601,20 @@ accept_body(struct ingress_thread *t, struct httpd_request *req,
 	(void)memcpy(d->signature, signature, sizeof(d->signature));
 	a->signature = (struct str){d->signature, SIGNATURE_HEX};
 	a->state = STORE_PENDING;
-	if (resource != NULL &&
-	    t->config->validation != INGRESS_VALIDATION_OFF &&
-	    catalog_check(
-		t->ingress->catalog, resource, &t->doc, &d->violation) == -1) {
+	if (is_stale(hook->timestamp, t->config->max_age_ms)) {
+		/* Nothing is wrong at a place of the body: no schema that comes
+		 * later makes it good.  Kept, since Sentry does not resend. */
+		a->state = STORE_INVALID;
+		d->violation.pointer[0] = '\0';
+		(void)snprintf(d->violation.message,
+		    sizeof(d->violation.message),
+		    "Sentry-Hook-Timestamp is older than --max-age allows, or "
+		    "no time");
+		a->violation_message = d->violation.message;
+	} else if (resource != NULL &&
+		   t->config->validation != INGRESS_VALIDATION_OFF &&
+		   catalog_check(t->ingress->catalog, resource, &t->doc,
+		       &d->violation) == -1) {
 		if (t->config->validation == INGRESS_VALIDATION_STRICT) {
 			a->state = STORE_INVALID;
 			a->violation_pointer = d->violation.pointer;
@@ -662,17 +675,6 @@ webhook_handle(struct ingress_thread *t, struct httpd_request *req,
 	/* From here on it comes from somebody who knows the secret. */
 	if (hook.resource == NULL || hook.resource[0] == '\0') {
 		answer_missing(t, req, site, "Sentry-Hook-Resource");
-		return;
-	}
-	if (t->config->max_age_ms > 0 && hook.timestamp == NULL) {
-		answer_missing(t, req, site, "Sentry-Hook-Timestamp");
-		return;
-	}
-	if (t->config->max_age_ms > 0 &&
-	    !is_fresh(hook.timestamp, t->config->max_age_ms)) {
-		refuse(t, req, site, 400, "stale",
-		    "Sentry-Hook-Timestamp is older than --max-age allows, or "
-		    "no time");
 		return;
 	}
 	body = httpd_body(req);

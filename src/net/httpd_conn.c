@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #include "net/loop.h"
 #include "net/tls.h"
@@ -134,8 +135,11 @@ answer_verdict(struct httpd_conn *conn)
 	const struct gate_verdict *v = &conn->verdict;
 	struct buf body = BUF_INIT, head = BUF_INIT;
 
-	buf_printf(&body, "{\"error\":\"%s\",\"message\":\"%s\"}", v->code,
-	    v->message);
+	buf_puts(&body, "{\"error\":");
+	str_put_json(&body, str_of(v->code));
+	buf_puts(&body, ",\"message\":");
+	str_put_json(&body, str_of(v->message));
+	buf_putc(&body, '}');
 	buf_printf(&head,
 	    "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
 	    "Content-Length: %zu\r\nConnection: close\r\n",

@@ -231,11 +231,12 @@ push_timestamp(lua_State *L)
 static void
 copy_member(lua_State *L, const char *key, int fallback)
 {
-	if (!lua_istable(L, -1) || lua_getfield(L, -1, key) == LUA_TNIL) {
-		if (lua_istable(L, -2))
-			lua_pop(L, 1);
-		if (!fallback)
-			return;
+	if (lua_istable(L, -1))
+		(void)lua_getfield(L, -1, key);
+	else
+		lua_pushnil(L); /* A body need not be an object. */
+	if (lua_isnil(L, -1) && fallback) {
+		lua_pop(L, 1);
 		lua_newtable(L);
 	}
 	lua_setfield(L, -3, key);

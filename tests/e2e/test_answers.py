@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import socket
 import time
 
 import pytest
@@ -174,8 +175,31 @@ def test_secrets_rotate(tmp_path):
 def test_old_deliveries_are_refused_when_asked(tmp_path):
     with Host(tmp_path, "--max-age", "10m") as host:
         assert host.deliver("issue", GOOD).status == 200
-        assert host.deliver("issue", GOOD, Sentry_Hook_Timestamp=str(int(time.time()) - 3600)).status == 400
-        assert host.deliver("issue", GOOD, Sentry_Hook_Timestamp="2020-01-01T00:00:00Z").status == 400
+        assert host.deliver("issue", GOOD, Sentry_Hook_Timestamp=None).status == 200, "nothing to go by"
+        for old in (str(int(time.time()) - 3600), "2020-01-01T00:00:00Z"):
+            answer = host.deliver("issue", GOOD, Sentry_Hook_Timestamp=old)
+            assert (answer.status, answer.json["error"]) == (422, "schema_violation"), answer
+            assert "--max-age" in answer.json["message"]
+            assert host.log(msg="delivery quarantined", delivery=answer.json["id"]), "kept, not lost"
+
+
+@pytest.mark.parametrize("head, status", [
+    ("GET /healthz HTTP/1.1\r\n", 400),
+    ("POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n", 400),
+    ("POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n", 400),
+    ("POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n", 400),
+    ("POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length : 2\r\n", 400),
+    ("POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n", 413),
+    ("BREW /webhook HTTP/1.1\r\nHost: x\r\n", 405),
+    ("GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + "y" * 70000 + "\r\n", 431),
+])
+def test_what_is_refused_before_it_is_read_is_told_in_json(host, head, status):
+    with socket.create_connection(("127.0.0.1", host.port), timeout=30) as s:
+        s.sendall((head + "\r\n").encode())
+        text = b"".join(iter(lambda: s.recv(65536), b""))
+    top, body = text.split(b"\r\n\r\n", 1)
+    assert top.startswith(b"HTTP/1.1 %d " % status), top
+    assert set(json.loads(body)) == {"error", "message"}
 
 
 def test_a_document_of_ones_own(tmp_path):

@@ -144,6 +144,20 @@ end
         assert line["null"] is True and line["kind"] == "integer" and line["cjson_null"] is True
 
 
+def test_a_body_need_not_be_an_object(tmp_path):
+    host = Host(tmp_path, wait=False)
+    host.write("a.lua", """
+function on_event(event)
+  log.info("got", { p = json.encode(event.payload), d = json.encode(event.data), i = event.installation == nil })
+end
+""")
+    with host.start():
+        for body in ("3", '"x"', "null", "true", "[1,2]", "{}"):
+            assert host.deliver("brand_new", body.encode()).status == 200
+            line = host.log(msg="got", p=body)
+            assert line["d"] == "{}" and line["i"] is True
+
+
 def test_an_error_is_told_with_file_line_and_traceback(tmp_path):
     host = Host(tmp_path, "--retry-base", "50ms", "--retry-attempts", "2", wait=False)
     host.write("broken.lua", """
