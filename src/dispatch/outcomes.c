@@ -241,7 +241,6 @@ dispatch_lost(struct dispatch *d, struct run *run, const char *how)
 {
 	struct feed *feed = run->feed;
 
-	(void)d;
 	detach(run);
 	if (how == NULL) {
 		give_back(run);
@@ -253,6 +252,8 @@ dispatch_lost(struct dispatch *d, struct run *run, const char *how)
 		    .error = mem_printf("killed: its worker %s", how),
 		};
 		conclude(run, "killed");
+		/* The next time it takes no worker from the others. */
+		scripts_set_slow(d->scripts, feed->script);
 	}
 	feed_resume(feed);
 }

@@ -311,6 +311,10 @@ scripts_set_slow(struct scripts *s, struct script *script)
 	log_info("script moves to the slow lane",
 	    LOG_STR("script", script->name),
 	    LOG_STR("integration", script->integration));
+	/* What waits for the worker comes back, and goes to the slow lane too:
+	 * each of those jobs may be as long. */
+	s->unsettled = 1;
+	scripts_retire(s, script->bundle);
 	scripts_set_lane(script, s->slow);
 	scripts_load(s, script);
 }

@@ -18,6 +18,9 @@
 
 #define HANDLER_PREFIX "on_"
 
+/* A slice of this length is long: the host may think so too. */
+#define LONG_SLICE_US 100000
+
 /* A configuration is no longer than this as JSON. */
 #define MAX_EVAL (1U << 20)
 
@@ -29,6 +32,7 @@ struct bundle {
 	char *source;           /* Behind load.source. */
 	char *broken;           /* Why there is no vm. */
 	size_t njobs;
+	int slow; /* Its last job to end had a long slice. */
 	TAILQ_HEAD(bundle_jobs, bundle_job) jobs;
 };
 
@@ -307,6 +311,12 @@ bundle_jobs(const struct bundle *b)
 	return b->njobs;
 }
 
+int
+bundle_is_slow(const struct bundle *b)
+{
+	return b->slow;
+}
+
 /* What stands in for a handler that is not there. */
 static int
 nothing(lua_State *L)
@@ -367,6 +377,7 @@ job_done(void *cookie, const struct proto_outcome *outcome, int broke_memory)
 
 	if (job->gone)
 		end.result = PROTO_GONE;
+	b->slow = end.slice_us > LONG_SLICE_US;
 	TAILQ_REMOVE(&b->jobs, job, entry);
 	free(job);
 	if (broke_memory)

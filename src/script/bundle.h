@@ -66,6 +66,9 @@ uint64_t bundle_id(const struct bundle *bundle);
 /* Jobs that run or wait. */
 size_t bundle_jobs(const struct bundle *bundle);
 
+/* Whether the job of it that ended last used much CPU at a time. */
+int bundle_is_slow(const struct bundle *bundle);
+
 /**
  * bundle_compile(L, source, chunk):
  * Push the function of ${source}, which is Lua as text and may begin with a

@@ -35,6 +35,12 @@
 /* What one read asks for at least. */
 #define READ_SIZE 65536
 
+/* So much is read ahead at most, in search of an UNLOAD. */
+#define AHEAD_MAX (8U << 20)
+
+/* And so long is waited for it, which is little after a long slice. */
+#define AHEAD_MS 10
+
 /* A secret that does not come within this is not there. */
 #define SECRET_TIMEOUT_MS 10000
 
@@ -348,6 +354,37 @@ on_load(struct worker *w, uint64_t id, struct str payload)
 	return 0;
 }
 
+/*
+ * Whether the host has taken ${l} away, though jobs for it come first.  After a
+ * slice that was too long it does so, to have the rest of them run elsewhere:
+ * they must not keep the other scripts waiting for as long each.
+ */
+static int
+is_taken_away(struct worker *w, const struct loaded *l)
+{
+	struct pollfd p = {w->fd, POLLIN, 0};
+	struct ipc_frame f;
+	struct err err = ERR_INIT;
+	size_t at;
+	ptrdiff_t n;
+
+	(void)poll(&p, 1, AHEAD_MS);
+	while (!w->over && w->in.len - w->in_at < AHEAD_MAX) {
+		n = receive(w);
+		if (n == -1)
+			leave(w, 0);
+		if (n <= 0)
+			break;
+	}
+	for (at = w->in_at;
+	     (n = ipc_next(w->in.data + at, w->in.len - at, &f, &err)) > 0;
+	     at += (size_t)n) {
+		if (f.type == PROTO_UNLOAD && f.id == bundle_id(l->bundle))
+			return 1;
+	}
+	return 0;
+}
+
 static int
 on_run(struct worker *w, uint64_t job, struct str payload)
 {
@@ -358,6 +395,8 @@ on_run(struct worker *w, uint64_t job, struct str payload)
 	if (proto_get_run(payload, &m) == -1)
 		return -1;
 	l = find(w, m.bundle);
+	if (l != NULL && !l->leaving && bundle_is_slow(l->bundle))
+		l->leaving = is_taken_away(w, l);
 	if (l == NULL || l->leaving || w->stopping)
 		proto_put_outcome(&w->out, job, &gone);
 	else

@@ -95,3 +95,15 @@ def test_nothing_of_the_host_is_left_behind(tmp_path):
     pids = children(host.process.pid)
     host.kill()
     eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "gone after a kill as well")
+
+
+def test_a_backlog_of_a_loop_keeps_nobody_waiting(tmp_path):
+    host = Host(tmp_path, "--workers", "1", "--cpu-limit", "1s", wait=False)
+    host.write("loop.lua", "function on_event() while true do end end")
+    host.write("healthy.lua", HEALTHY)
+    with host.start():
+        for n in range(60):
+            assert host.deliver("thing", envelope(n=n)).status == 200
+        host.log(count=60, msg="healthy")
+        # One slice of it showed what it is; the rest waits in the slow lane.
+        assert len(host.logged(msg="handler failed", script="loop")) < 10
