@@ -43,4 +43,17 @@ void app_setup_log(const struct config *config);
 int app_dev_secret(const char *data_dir, int make, char **ret_secret,
     struct err *err) ATTR_MUSTCHECK;
 
+/**
+ * app_console_token(config, make, ret_token, err):
+ * The token of the console: the configured one, or the one that is kept in the
+ * data folder; ${make} it if there is none, and keep it.
+ *
+ * Errors:    ERR_NOT_FOUND    there is none, and it is not to be made;
+ *            ERR_UNAVAILABLE  the file cannot be read or written.
+ * Ownership: the caller frees *${ret_token} with free().
+ * Thread:    any; blocks on the disk.
+ */
+int app_console_token(const struct config *config, int make, char **ret_token,
+    struct err *err) ATTR_MUSTCHECK;
+
 #endif /* !APP_APP_H_ */

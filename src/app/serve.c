@@ -28,6 +28,7 @@
 #include "store/store.h"
 
 #include "app/app.h"
+#include "app/console.h"
 #include "app/settings.h"
 
 /* How long what runs may go on after SIGTERM: answers, then handlers. */
@@ -58,9 +59,10 @@ struct app {
 	struct dispatch *dispatch;
 	struct routes *routes; /* The newest; holds a reference. */
 	struct ingress *ingress;
-	struct folder *folders; /* One an integration. */
-	char *dev_secret;       /* NULL: there are real ones. */
-	struct buf guard;       /* Where scripts may connect to, as text. */
+	struct app_console *console; /* NULL: it is off. */
+	struct folder *folders;      /* One an integration. */
+	char *dev_secret;            /* NULL: there are real ones. */
+	struct buf guard; /* Where scripts may connect to, as text. */
 	struct event *signals[3];
 	uint64_t started_mono_ms;
 	int terminal; /* In whose foreground it was started, or -1. */
@@ -92,6 +94,31 @@ redact_run(void *cookie, struct buf *text)
 	struct app *app = cookie;
 
 	secrets_redact(app->secrets, text);
+}
+
+static void
+job_changed(void *cookie, const struct store_job *job, enum store_state state,
+    uint64_t next_unix_ms, const char *error)
+{
+	struct app *app = cookie;
+
+	app_console_job(app->console, job, state, next_unix_ms, error);
+}
+
+static void
+script_changed(void *cookie, const char *integration, const char *name)
+{
+	struct app *app = cookie;
+
+	app_console_script(app->console, integration, name);
+}
+
+static struct routes *
+give_routes(void *cookie)
+{
+	struct app *app = cookie;
+
+	return app->routes;
 }
 
 static void
@@ -210,6 +237,8 @@ make_guard(struct app *app, struct err *err)
 		guard_allow_private(guard);
 	if (config->listen.port != 0)
 		guard_refuse_listener(guard, config->listen.port);
+	if (config->console.port != 0)
+		guard_refuse_listener(guard, config->console.port);
 	for (i = 0; i < config->allow_hosts.n && rc == 0; i++) {
 		rc = guard_allow_host(guard, config->allow_hosts.items[i], err);
 		if (rc == -1)
@@ -249,6 +278,8 @@ start_scripts(struct app *app, struct err *err)
 	options.secret = give_secret;
 	options.redact = redact_run;
 	options.routes = take_routes;
+	options.script = script_changed;
+	options.job = job_changed;
 	app->dispatch = dispatch_create(&options);
 
 	app->folders = mem_array(config->nintegrations, sizeof(struct folder));
@@ -333,10 +364,48 @@ start_ingress(struct app *app, struct err *err)
 	options.max_headers = config->max_headers;
 	options.max_connections = config->max_connections;
 	options.request_timeout_ms = config->request_timeout_ms;
+	options.stored = app_console_delivery;
+	options.stored_cookie = app->console;
 	fill_ingress(config, &options);
 	rc = ingress_start(&options, &app->ingress, err);
 	free(in);
 	return rc;
+}
+
+/* Look at all scripts folders. */
+static int
+look_at_scripts(void *cookie, struct err *err)
+{
+	struct app *app = cookie;
+	size_t i;
+
+	if (app->stopping)
+		return err_set(err, ERR_UNAVAILABLE, "the host is stopping");
+	for (i = 0; i < app->config->nintegrations; i++) {
+		if (app->folders[i].watch != NULL)
+			watch_look(app->folders[i].watch);
+	}
+	return 0;
+}
+
+static int
+start_console(struct app *app, struct err *err)
+{
+	struct app_console_options options = {
+	    .config = app->config,
+	    .loop = app->loop,
+	    .store = app->store,
+	    .catalog = app->catalog,
+	    .secrets = app->secrets,
+	    .dispatch = app->dispatch,
+	    .cookie = app,
+	    .routes = give_routes,
+	    .look = look_at_scripts,
+	};
+
+	if (app->config->console.host == NULL)
+		return 0;
+	return app_console_start(&options, &app->console, err);
 }
 
 /* ---- running --------------------------------------------------------------
@@ -362,10 +431,12 @@ scripts_settled(void *cookie)
 
 	if (app->stopping || app->ingress != NULL)
 		return;
-	if (start_ingress(app, app->err) == -1) {
+	if (start_console(app, app->err) == -1 ||
+	    start_ingress(app, app->err) == -1) {
 		fail(app);
 		return;
 	}
+	app_console_set_ingress(app->console, app->ingress);
 	url = mem_printf("%s://%s%s%s:%u",
 	    config->tls_cert != NULL ? "https" : "http", v6 ? "[" : "", host,
 	    v6 ? "]" : "", ingress_port(app->ingress));
@@ -468,7 +539,6 @@ reload_cb(evutil_socket_t signo, short what, void *cookie)
 	    app->reloaded != NULL ? app->reloaded : app->config;
 	struct config *new;
 	struct err warning = ERR_INIT, err = ERR_INIT;
-	size_t i;
 
 	(void)what;
 	if (app->stopping)
@@ -488,10 +558,7 @@ reload_cb(evutil_socket_t signo, short what, void *cookie)
 			log_warn(warning.msg);
 		apply_config(app, old, new);
 	}
-	for (i = 0; i < app->config->nintegrations; i++) {
-		if (app->folders[i].watch != NULL)
-			watch_look(app->folders[i].watch);
-	}
+	(void)look_at_scripts(app, NULL);
 }
 
 static int
@@ -548,6 +615,7 @@ take_apart(struct app *app)
 	store_close(app->store);
 	if (app->loop != NULL)
 		mailbox_open_all(loop_mailbox(app->loop));
+	app_console_free(app->console);
 	dispatch_free(app->dispatch);
 	for (i = 0; i < NELEMS(app->signals); i++) {
 		if (app->signals[i] != NULL)

@@ -13,9 +13,9 @@
 
 #include "app/app.h"
 
-/* Bytes of randomness in a development secret. */
-#define DEV_SECRET_BYTES 32
-#define DEV_SECRET_MAX 4096
+/* Bytes of randomness in a secret that we make. */
+#define KEPT_BYTES 32
+#define KEPT_MAX 4096
 
 /* Whether standard error takes colours (no-color.org, and its opposite). */
 static int
@@ -40,35 +40,92 @@ app_setup_log(const struct config *config)
 	    config->log_level, wants_colour());
 }
 
+/* A secret of ours that is kept in the data folder; *${ret} is NULL if there is
+ * none. */
+static int
+read_kept(const char *data_dir, const char *name, char **ret, struct err *err)
+{
+	char *path = mem_printf("%s/%s", data_dir, name);
+	struct buf text = BUF_INIT;
+	struct err why = ERR_INIT;
+	int rc = 0;
+
+	*ret = NULL;
+	if (file_read(path, KEPT_MAX, &text, &why) == 0) {
+		while (text.len > 0 && text.data[text.len - 1] == '\n')
+			text.data[--text.len] = '\0';
+		if (text.len > 0)
+			*ret = buf_take(&text);
+	} else if (why.code != ERR_NOT_FOUND) {
+		if (err != NULL)
+			*err = why;
+		rc = -1;
+	}
+	buf_free(&text);
+	free(path);
+	return rc;
+}
+
+static int
+keep(const char *data_dir, const char *name, const char *value, struct err *err)
+{
+	char *path = mem_printf("%s/%s", data_dir, name);
+	int rc = file_replace(path, value, strlen(value), 0600, err);
+
+	free(path);
+	return rc;
+}
+
+/* The one that is kept; else a new one, if it is to be made. */
+static int
+get_kept(const char *data_dir, const char *name, int make, char **ret,
+    struct err *err)
+{
+	char hex[2 * KEPT_BYTES + 1], *value;
+
+	if (read_kept(data_dir, name, &value, err) == -1)
+		return -1;
+	if (value == NULL && !make)
+		return err_set(
+		    err, ERR_NOT_FOUND, "there is no %s/%s", data_dir, name);
+	if (value == NULL) {
+		random_hex(hex, KEPT_BYTES);
+		if (keep(data_dir, name, hex, err) == -1)
+			return -1;
+		value = mem_strdup(hex);
+	}
+	*ret = value;
+	return 0;
+}
+
 int
 app_dev_secret(
     const char *data_dir, int make, char **ret_secret, struct err *err)
 {
-	char *path = mem_printf("%s/dev-secret", data_dir);
-	char hex[2 * DEV_SECRET_BYTES + 1];
-	struct buf text = BUF_INIT;
-	struct err why = ERR_INIT;
-	int rc = -1;
+	return get_kept(data_dir, "dev-secret", make, ret_secret, err);
+}
 
-	if (file_read(path, DEV_SECRET_MAX, &text, &why) == 0) {
-		while (text.len > 0 && text.data[text.len - 1] == '\n')
-			text.data[--text.len] = '\0';
-	} else if (why.code != ERR_NOT_FOUND || !make) {
-		if (err != NULL)
-			*err = why;
-		goto out;
+int
+app_console_token(
+    const struct config *config, int make, char **ret_token, struct err *err)
+{
+	char *kept;
+	int rc = 0;
+
+	if (config->console_token == NULL)
+		return get_kept(
+		    config->data, "console-token", make, ret_token, err);
+
+	/* The commands look for it there. */
+	if (make) {
+		if (read_kept(config->data, "console-token", &kept, err) == -1)
+			return -1;
+		if (kept == NULL || strcmp(kept, config->console_token) != 0)
+			rc = keep(config->data, "console-token",
+			    config->console_token, err);
+		free(kept);
 	}
-	if (text.len == 0) {
-		random_hex(hex, DEV_SECRET_BYTES);
-		hex[sizeof(hex) - 1] = '\0';
-		if (file_replace(path, hex, strlen(hex), 0600, err) == -1)
-			goto out;
-		buf_puts(&text, hex);
-	}
-	*ret_secret = buf_take(&text);
-	rc = 0;
-out:
-	buf_free(&text);
-	free(path);
+	if (rc == 0)
+		*ret_token = mem_strdup(config->console_token);
 	return rc;
 }

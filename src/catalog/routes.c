@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/mem.h"
+#include "json/jdoc.h"
 
 #include "catalog/catalog.h"
 
@@ -177,4 +179,29 @@ routes_find(const struct routes *r, const char *integration,
 	    &one->wanted[resource == NULL ? r->nresources : resource->index];
 	*ret_n = wanted->n;
 	return wanted->at;
+}
+
+void
+routes_order_key(const struct jval *root, struct buf *out)
+{
+	const struct jval *data = jdoc_gets(root, "data"), *id;
+	struct str uuid = jdoc_get_str(jdoc_gets(root, "installation"), "uuid");
+
+	id = jdoc_gets(jdoc_gets(data, "issue"), "id");
+	if (id == NULL)
+		id = jdoc_gets(jdoc_gets(data, "event"), "issue_id");
+	if (id == NULL)
+		id = jdoc_gets(jdoc_gets(data, "error"), "issue_id");
+	if (id == NULL)
+		id = jdoc_gets(data, "issue_id");
+	if (id == NULL)
+		return;
+	if (jval_kind(id) == JDOC_STRING && id->len > 0) {
+		buf_put(out, uuid.data, uuid.len);
+		buf_putc(out, ':');
+		buf_put(out, id->v.s, id->len);
+	} else if (jval_kind(id) == JDOC_INT) {
+		buf_put(out, uuid.data, uuid.len);
+		buf_printf(out, ":%lld", (long long)id->v.i);
+	}
 }

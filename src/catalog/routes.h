@@ -6,15 +6,17 @@
  * that is made anew whenever a script is loaded or goes, and shared between
  * threads by reference count.
  *
- * Floor: 2 (catalog).  May include base/.
+ * Floor: 2 (catalog).  May include base/, json/.
  */
 
 #include <stddef.h>
 
 #include "base/str.h"
 
+struct buf;
 struct catalog;
 struct catalog_resource;
+struct jval;
 struct routes;
 
 /* One job to be made for a delivery. */
@@ -57,5 +59,15 @@ void routes_unref(struct routes *routes);
 const struct route *routes_find(const struct routes *routes,
     const char *integration, const struct catalog_resource *resource,
     size_t *ret_n);
+
+/**
+ * routes_order_key(root, out):
+ * Append the ordering key of the delivery whose body is ${root}: installation
+ * and issue, so that what is about one issue stays in order.  Nothing if it is
+ * about none.
+ *
+ * Thread:    any.
+ */
+void routes_order_key(const struct jval *root, struct buf *out);
 
 #endif /* !CATALOG_ROUTES_H_ */

@@ -22,6 +22,12 @@ static const struct {
     {OPTION_FOR_CHECK, "check"},
     {OPTION_FOR_VALIDATE, "validate"},
     {OPTION_FOR_CHANNELS, "channels"},
+    {OPTION_FOR_DELIVERIES, "deliveries"},
+    {OPTION_FOR_SHOW, "show"},
+    {OPTION_FOR_REPLAY, "replay"},
+    {OPTION_FOR_TAIL, "tail"},
+    {OPTION_FOR_SCRIPTS, "scripts"},
+    {OPTION_FOR_CONTROL, "pause, resume, discard"},
 };
 
 static const char description[] =
@@ -50,8 +56,9 @@ static const char *const files[][2] = {
 	"Handler scripts; scripts/lib/NAME.lua is what they share by require "
 	"\"NAME\"."},
     {"data/",
-	"Data folder: the store, and dev-secret, the client secret that serve "
-	"--dev made."},
+	"Data folder: the store; console-token, which the commands that ask a "
+	"running host show it, and console-address, where it is; dev-secret, "
+	"the client secret that serve --dev made."},
 };
 
 static const char *const statuses[][2] = {

@@ -74,6 +74,8 @@ struct config {
 	int allow_private;
 	uint64_t concurrency;
 	char *config;
+	struct config_address console; /* host NULL: off. */
+	char *console_token;           /* NULL: the one in the data folder. */
 	uint64_t cpu_limit_ms;
 	char *data;
 	enum config_dedupe dedupe;
@@ -107,16 +109,25 @@ struct config {
 	uint64_t workers; /* At least 1. */
 
 	/* What one command is asked to do. */
+	char *action;
+	int all_scripts;
 	uint64_t count;
 	char *file;
 	int help;
+	char *integration;
 	int json;
+	uint64_t limit;
 	int list;
 	int print;
+	char *q;
 	char *resource;
 	char *schema;
+	char *script;
 	char *secret;
 	struct config_list set;
+	char *since;
+	char *state;
+	char *until;
 	char *url;
 
 	/* Derived. */

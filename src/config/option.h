@@ -31,7 +31,13 @@ enum option_command {
 	OPTION_FOR_VALIDATE = 1 << 3,
 	OPTION_FOR_CHANNELS = 1 << 4,
 	OPTION_FOR_HELP = 1 << 5,
-	OPTION_FOR_ALL = 0xFFFF,
+	OPTION_FOR_DELIVERIES = 1 << 6,
+	OPTION_FOR_SHOW = 1 << 7,
+	OPTION_FOR_REPLAY = 1 << 8,
+	OPTION_FOR_TAIL = 1 << 9,
+	OPTION_FOR_SCRIPTS = 1 << 10,
+	OPTION_FOR_CONTROL = 1 << 11, /* pause, resume, discard */
+	OPTION_FOR_ALL = 0xFFFFFF,
 };
 
 enum option_flag {

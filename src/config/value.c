@@ -199,6 +199,12 @@ value_parse(const struct option *option, const char *text, const char *where,
 			*(int *)field = on;
 		return 0;
 	case OPTION_ADDRESS:
+		if ((option->flags & OPTION_OR_OFF) != 0 &&
+		    strcmp(text, "off") == 0) {
+			if (field != NULL)
+				value_clear(option, field);
+			return 0;
+		}
 		return parse_address(text, where, field, err);
 	case OPTION_STRING:
 	case OPTION_LIST:

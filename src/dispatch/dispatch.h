@@ -62,10 +62,10 @@ struct dispatch_options {
 	/* A script has another state, version or error.  May be NULL. */
 	void (*script)(void *cookie, const char *integration, const char *name);
 
-	/* A job has another state: it runs, or is done, dead, ...  May be NULL.
-	 */
+	/* A job has another state: it runs, or is done, dead, ...; retrying
+	 * until ${next_unix_ms}.  May be NULL. */
 	void (*job)(void *cookie, const struct store_job *job,
-	    enum store_state state, const char *error);
+	    enum store_state state, uint64_t next_unix_ms, const char *error);
 };
 
 /* What one script is at, for a person. */

@@ -88,7 +88,8 @@ on_finished(struct store_op *op)
 	} else {
 		if (d->options.job != NULL)
 			d->options.job(d->options.cookie, run->job,
-			    run->finish.state, run->record.error);
+			    run->finish.state, run->finish.next_unix_ms,
+			    run->record.error);
 		if (run->finish.state == STORE_PENDING)
 			feed_wake(feed);
 		else if (run->finish.state == STORE_RETRYING)
@@ -280,7 +281,7 @@ dispatch_begin(struct feed *feed, struct store_job *job)
 	run_send(run, b->id, worker_out(b->lane->worker));
 	worker_flush(b->lane->worker);
 	if (d->options.job != NULL)
-		d->options.job(d->options.cookie, job, STORE_RUNNING, NULL);
+		d->options.job(d->options.cookie, job, STORE_RUNNING, 0, NULL);
 }
 
 /* Another handler of the script that is for that resource, or NULL. */

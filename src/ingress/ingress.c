@@ -276,6 +276,8 @@ ingress_start(const struct ingress_options *o, struct ingress **ret_ingress,
 	ingress->nthreads = o->threads == 0            ? 1
 			    : o->threads > MAX_THREADS ? MAX_THREADS
 						       : o->threads;
+	ingress->stored = o->stored;
+	ingress->stored_cookie = o->stored_cookie;
 	ingress->max_waiting =
 	    (o->max_waiting == 0 ? DEFAULT_WAITING : o->max_waiting) /
 	    ingress->nthreads;

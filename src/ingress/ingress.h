@@ -20,6 +20,11 @@ struct err;
 struct ingress;
 struct routes;
 struct store;
+struct store_append;
+
+/* A delivery is in the store, and is no duplicate.  Called on a thread of the
+ * ingress, while its sender waits; ${append} is borrowed. */
+typedef void ingress_stored_cb(void *cookie, const struct store_append *append);
 
 enum ingress_validation {
 	INGRESS_VALIDATION_STRICT,
@@ -81,6 +86,9 @@ struct ingress_options {
 
 	size_t max_waiting; /* Deliveries that wait for the store, more are
 			     * answered 503; 0 = 4096. */
+
+	ingress_stored_cb *stored; /* May be NULL. */
+	void *stored_cookie;
 };
 
 /**

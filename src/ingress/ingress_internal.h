@@ -106,6 +106,8 @@ struct ingress {
 	struct site_config *config; /* The newest. */
 	size_t max_waiting;         /* Of each thread. */
 	char address[LISTEN_ADDRESS_SIZE];
+	ingress_stored_cb *stored; /* May be NULL. */
+	void *stored_cookie;
 	struct ingress_thread *threads;
 	size_t nthreads;
 	size_t nstarted;

@@ -397,32 +397,6 @@ put_headers(struct buf *out, const struct httpd_request *req)
 	buf_free(&joined);
 }
 
-/* Installation and issue: deliveries about one issue stay in order. */
-static void
-put_order_key(struct buf *out, const struct jval *root)
-{
-	const struct jval *data = jdoc_gets(root, "data"), *id;
-	struct str uuid = jdoc_get_str(jdoc_gets(root, "installation"), "uuid");
-
-	id = jdoc_gets(jdoc_gets(data, "issue"), "id");
-	if (id == NULL)
-		id = jdoc_gets(jdoc_gets(data, "event"), "issue_id");
-	if (id == NULL)
-		id = jdoc_gets(jdoc_gets(data, "error"), "issue_id");
-	if (id == NULL)
-		id = jdoc_gets(data, "issue_id");
-	if (id == NULL)
-		return;
-	if (jval_kind(id) == JDOC_STRING && id->len > 0) {
-		buf_put(out, uuid.data, uuid.len);
-		buf_putc(out, ':');
-		buf_put(out, id->v.s, id->len);
-	} else if (jval_kind(id) == JDOC_INT) {
-		buf_put(out, uuid.data, uuid.len);
-		buf_printf(out, ":%lld", (long long)id->v.i);
-	}
-}
-
 static void
 put_dedupe_key(struct buf *out, const struct site *site,
     enum ingress_dedupe mode, const struct hook *hook, const char *signature)
@@ -489,6 +463,16 @@ log_unhandled(
 	buf_free(&wanted);
 }
 
+/* Whoever looks on gets to know. */
+static void
+tell_stored(const struct ingress_thread *t, const struct store_append *append)
+{
+	const struct ingress *in = t->ingress;
+
+	if (in->stored != NULL)
+		in->stored(in->stored_cookie, append);
+}
+
 /* The store has it, or not: the answer. */
 static void
 stored_cb(struct store_op *op)
@@ -515,6 +499,7 @@ stored_cb(struct store_op *op)
 		    LOG_STR("resource", a->resource),
 		    LOG_STR("pointer", d->violation.pointer),
 		    LOG_STR("error", d->violation.message));
+		tell_stored(t, a);
 		answer_violation(d, id);
 	} else {
 		ingress_count(
@@ -531,6 +516,8 @@ stored_cb(struct store_op *op)
 			    LOG_INT("bytes", a->body.len));
 		if (a->state == STORE_UNHANDLED && !a->ret_duplicate)
 			log_unhandled(t, a, id);
+		if (!a->ret_duplicate)
+			tell_stored(t, a);
 		answer_status(
 		    d->req, a->ret_duplicate ? "duplicate" : "accepted", id);
 	}
@@ -642,7 +629,7 @@ accept_body(struct ingress_thread *t, struct httpd_request *req,
 	action = jdoc_get_str(root, "action");
 	if (action.len > 0 && memchr(action.data, '\0', action.len) == NULL)
 		buf_put(&d->action, action.data, action.len);
-	put_order_key(&d->order, root);
+	routes_order_key(root, &d->order);
 	put_headers(&d->headers, req);
 	put_dedupe_key(&d->dedupe, site, t->config->dedupe, hook, d->signature);
 	fill_jobs(d, routes, n);

@@ -124,6 +124,8 @@ struct store_append {
 
 	uint64_t ret_id;   /* Of the delivery, or of the one it repeats. */
 	int ret_duplicate; /* The dedupe key was there: nothing was written. */
+	uint64_t ret_repeats; /* The delivery that had the same signature
+			       * before, or 0. */
 };
 
 struct store_step {

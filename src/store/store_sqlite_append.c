@@ -68,8 +68,7 @@ sq_new_job(struct sq *sq, uint64_t delivery, unsigned int n,
 /* The delivery's own row. */
 static int
 add_delivery(struct sq *sq, const struct store_append *op, uint64_t id,
-    const struct seen_entry *entry, const struct segment_ref *ref,
-    struct err *err)
+    const struct segment_ref *ref, struct err *err)
 {
 	sqlite3_stmt *stmt;
 
@@ -90,7 +89,7 @@ add_delivery(struct sq *sq, const struct store_append *op, uint64_t id,
 	sq_bind_text(stmt, 6, op->action);
 	sq_bind_text(stmt, 7, op->request_id);
 	sq_bind_text(stmt, 8, op->idempotency_key);
-	sq_bind_opt(stmt, 9, seen_by_signature(sq->seen, entry));
+	sq_bind_opt(stmt, 9, op->ret_repeats);
 	sq_bind(stmt, 10, op->received_unix_ms);
 	sq_bind(stmt, 11, ref->file);
 	sq_bind(stmt, 12, ref->offset);
@@ -121,6 +120,7 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 
 	op->ret_id = 0;
 	op->ret_duplicate = 0;
+	op->ret_repeats = 0;
 	if (is_bad(op))
 		return sq_refuse(&op->op, ERR_INVALID,
 		    "a %s delivery cannot have %zu jobs",
@@ -145,10 +145,11 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 		    (unsigned long long)sq->used_bytes);
 
 	id = entry.id = sq->next_id;
+	op->ret_repeats = seen_by_signature(sq->seen, &entry);
 	if (segment_put(sq->segment, id, op->headers_json, op->warnings_json,
 		op->body, &ref, err) == -1 ||
 	    sq_count_record(sq, &ref, err) == -1 ||
-	    add_delivery(sq, op, id, &entry, &ref, err) == -1)
+	    add_delivery(sq, op, id, &ref, err) == -1)
 		return STORE_APPLIED_FAILED;
 	sq->next_id++;
 	sq->grown_bytes += ref.len + ROW_BYTES;

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.parse
 import uuid
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -64,6 +65,7 @@ class Host:
         self.lines = []
         self.process = None
         self.port = None
+        self.console_port = None
         self._connections = threading.local()
         if wait:
             self.start()
@@ -85,7 +87,7 @@ class Host:
         env.update(self.env)
         self.lines = []
         self.process = subprocess.Popen(
-            [MOONPOST, "serve", "--listen", "127.0.0.1:0", "--scripts", self.scripts, "--data", self.data,
+            [MOONPOST, "serve", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--scripts", self.scripts, "--data", self.data,
              "--log", "json", "--log-level", "debug", *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env, cwd=self.folder)
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
@@ -93,6 +95,8 @@ class Host:
         if wait:
             line = self.log(msg="listening")
             self.port = int(line["url"].rsplit(":", 1)[1])
+            found = self.logged(msg="console")
+            self.console_port = int(found[0]["url"].rstrip("/").rsplit(":", 1)[1]) if found else None
         return self
 
     def _read(self, process):
@@ -180,6 +184,41 @@ class Host:
                 if again:
                     raise
         raise AssertionError("unreachable")
+
+    @property
+    def token(self):
+        with open(os.path.join(self.data, "console-token")) as f:
+            return f.read().strip()
+
+    def console(self, method, path, body=None, headers=None, token=True):
+        """One request to the console, with its token; body is data, or bytes as they are."""
+        full = {}
+        if token:
+            full["Authorization"] = f"Bearer {self.token}"
+        if method == "POST":
+            full["Content-Type"] = "application/json"
+        full.update(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        conn = http.client.HTTPConnection("127.0.0.1", self.console_port, timeout=PATIENCE_S)
+        try:
+            conn.request(method, path, body=body, headers={k: v for k, v in full.items() if v is not None})
+            r = conn.getresponse()
+            return Answer(r.status, r.headers, r.read())
+        finally:
+            conn.close()
+
+    def api(self, path, **query):
+        """What GET /api/PATH answers, as data."""
+        query = "&".join(f"{k}={urllib.parse.quote(str(v))}" for k, v in query.items())
+        answer = self.console("GET", f"/api/{path}" + (f"?{query}" if query else ""))
+        assert answer.status == 200, answer
+        return answer.json
+
+    def post(self, path, body=None):
+        answer = self.console("POST", f"/api/{path}", {} if body is None else body)
+        assert answer.status == 200, answer
+        return answer.json
 
     def deliver(self, resource, body, path="/webhook", secret=None, key=None, **headers):
         """A delivery as Sentry sends it; a header set to None is left out."""

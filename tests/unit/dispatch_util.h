@@ -50,9 +50,10 @@ static unsigned int running, most_running;
 
 static inline void
 on_job(void *cookie, const struct store_job *job, enum store_state state,
-    const char *error)
+    uint64_t next_unix_ms, const char *error)
 {
 	(void)cookie;
+	(void)next_unix_ms;
 	seen[job->delivery_id].known = 1;
 	seen[job->delivery_id].state = state;
 	(void)snprintf(seen[job->delivery_id].error, sizeof(seen[0].error),
