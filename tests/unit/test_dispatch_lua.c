@@ -3,6 +3,8 @@
 #include <limits.h>
 #include <signal.h>
 
+#include "json/jdoc.h"
+
 #include "unit/dispatch_util.h"
 
 static char program[PATH_MAX];
@@ -161,4 +163,107 @@ Test(dispatch_lua, drops_and_retries_as_the_handler_says)
 	retry = append("r");
 	UNTIL(is(drop, STORE_DROPPED) && is(retry, STORE_DONE));
 	cr_assert_eq(seen[retry].starts, 2);
+}
+
+/* Give the record of a delivery, as JSON that has been parsed. */
+static const struct jval *
+parsed_record(uint64_t id, struct jdoc *doc, char **ret_text)
+{
+	struct err err = ERR_INIT;
+
+	*ret_text = record(id);
+	cr_assert_eq(jdoc_parse(doc, *ret_text, strlen(*ret_text), NULL, &err),
+	    0, "%s in %s", err.msg, *ret_text);
+	return jdoc_at(jdoc_gets(jdoc_root(doc), "jobs"), 0);
+}
+
+Test(dispatch_lua, keeps_the_record_of_every_run)
+{
+	const struct jval *job, *run, *call, *line, *step_is;
+	struct jdoc doc = {0};
+	uint64_t id;
+	char *text;
+
+	options.retry_attempts = 2;
+	start();
+	save_and_load("a",
+	    "function on_issue(event)\n"
+	    "  step('one', function() return { n = 1 } end)\n"
+	    "  local res, why, code = http.get('http://127.0.0.1:9/?k=hush')\n"
+	    "  log.warn('said', { why = code, n = event.attempt })\n"
+	    "  error('boom')\n"
+	    "end\n");
+	id = append("a");
+	UNTIL(is(id, STORE_DEAD));
+	job = parsed_record(id, &doc, &text);
+	cr_assert_eq(jdoc_gets(job, "runs")->len, 2, "%s", text);
+	run = jdoc_at(jdoc_gets(job, "runs"), 1);
+	cr_assert(str_eq(jdoc_get_str(run, "outcome"), STR("error")));
+	cr_assert_not_null(memmem(jdoc_get_str(run, "error").data,
+	    jdoc_get_str(run, "error").len, "a.lua:5: boom", 13));
+	cr_assert_gt(jdoc_get_str(run, "traceback").len, 0);
+	cr_assert(jval_is_number(jdoc_gets(run, "cpu_ms")));
+	cr_assert_gt(jval_double(jdoc_gets(run, "memory_bytes")), 10000);
+
+	line = jdoc_at(jdoc_gets(run, "log"), 0);
+	cr_assert(str_eq(jdoc_get_str(line, "message"), STR("said")));
+	cr_assert(str_eq(jdoc_get_str(line, "level"), STR("warn")));
+	cr_assert_eq(jval_double(jdoc_gets(jdoc_gets(line, "fields"), "n")), 2);
+
+	cr_assert_eq(jdoc_gets(run, "calls")->len, 1, "%s", text);
+	call = jdoc_at(jdoc_gets(run, "calls"), 0);
+	cr_assert(str_eq(jdoc_get_str(call, "method"), STR("GET")));
+	cr_assert(str_eq(jdoc_get_str(call, "url"),
+		      STR("http://127.0.0.1:9/?k=****")),
+	    "%s", text);
+	cr_assert_eq(jval_kind(jdoc_gets(call, "status")), JDOC_NULL);
+	cr_assert_gt(jdoc_get_str(call, "error").len, 0);
+
+	cr_assert_eq(jdoc_gets(job, "steps")->len, 1, "%s", text);
+	step_is = jdoc_at(jdoc_gets(job, "steps"), 0);
+	cr_assert(str_eq(jdoc_get_str(step_is, "name"), STR("one")));
+	cr_assert_eq(
+	    jval_double(jdoc_gets(jdoc_gets(step_is, "result"), "n")), 1);
+	jdoc_free(&doc);
+	free(text);
+}
+
+Test(dispatch_lua, keeps_no_more_of_a_run_than_is_worth_it)
+{
+	const struct jval *job, *run;
+	struct jdoc doc = {0};
+	uint64_t id;
+	char *text;
+
+	start();
+	save_and_load("a",
+	    "function on_issue(event)\n"
+	    "  for i = 1, 1200 do log.info('line') end\n"
+	    "  for i = 1, 230 do http.get('http://127.0.0.1:9/' .. i) end\n"
+	    "end\n");
+	id = append("a");
+	UNTIL(is(id, STORE_DONE));
+	job = parsed_record(id, &doc, &text);
+	run = jdoc_at(jdoc_gets(job, "runs"), 0);
+	cr_assert_geq(jdoc_gets(run, "log")->len, 1000);
+	cr_assert_leq(jdoc_gets(run, "log")->len, 1001);
+	cr_assert_eq(jdoc_gets(run, "calls")->len, 200);
+	jdoc_free(&doc);
+	free(text);
+}
+
+Test(dispatch_lua, answers_what_a_dead_worker_asked_to_nobody)
+{
+	uint64_t id;
+
+	start();
+	save_and_load("a", "function on_issue(event)\n"
+			   "  for i = 1, 1000 do kv.incr('n') end\n"
+			   "end\n");
+	id = append("a");
+	UNTIL(is(id, STORE_RUNNING));
+	cr_assert_eq(
+	    kill((pid_t)dispatch_worker_pid(dispatch, "worker-1"), SIGKILL), 0);
+	UNTIL(seen[id].starts == 2);
+	UNTIL(is(id, STORE_DONE));
 }
