@@ -31,9 +31,11 @@
 #include "app/console.h"
 #include "app/settings.h"
 
-/* How long what runs may go on after SIGTERM: answers, then handlers. */
+/* How long requests that are on their way may take after SIGTERM. */
 #define DRAIN_ANSWERS_MS 5000
-#define DRAIN_HANDLERS_MS 10000
+
+/* How long jobs wait for a script that is gone. */
+#define RETAIN_GONE_MS (7 * 24 * UINT64_C(3600000))
 
 /* Letters to the main loop: answers of the store, above all. */
 #define MAIN_MAILBOX 65536
@@ -218,7 +220,9 @@ open_store(struct app *app, struct err *err)
 	options.dedupe_window_ms = config->dedupe_window_ms;
 	options.retain_done_ms = config->retain_done_ms;
 	options.retain_dead_ms = config->retain_dead_ms;
+	options.retain_gone_ms = RETAIN_GONE_MS;
 	options.max_bytes = config->store_max_bytes;
+	options.strict_order = config->ordering == CONFIG_ORDER_STRICT;
 	return store_open(&options, &app->store, err);
 }
 
@@ -461,7 +465,8 @@ stop(struct app *app, int signo)
 	log_info("stopping", LOG_STR("signal", strsignal(signo)));
 	if (app->ingress != NULL)
 		ingress_drain(app->ingress, DRAIN_ANSWERS_MS);
-	dispatch_drain(app->dispatch, DRAIN_HANDLERS_MS, drained, app);
+	dispatch_drain(
+	    app->dispatch, app->config->drain_timeout_ms, drained, app);
 }
 
 /* SIGTERM, SIGINT: the first is friendly, the second is not. */

@@ -55,7 +55,8 @@ struct catalog {
 	const struct entry **by_name; /* The same, sorted by name. */
 	const char *const *handlers;  /* Of all of them. */
 	size_t nhandlers;
-	struct arena arena; /* Lists and made-up names. */
+	uint64_t fingerprint; /* Of the documents' texts. */
+	struct arena arena;   /* Lists and made-up names. */
 };
 
 /* ---- lists -------------------------------------------------------------- */
@@ -115,16 +116,37 @@ handler_name(struct arena *arena, const char *name)
 
 /* ---- opening ------------------------------------------------------------ */
 
+/* FNV-1a: it only has to tell versions of documents apart. */
+static void
+add_fingerprint(struct catalog *c, struct str text)
+{
+	size_t i;
+
+	for (i = 0; i < text.len; i++)
+		c->fingerprint =
+		    (c->fingerprint ^ (unsigned char)text.data[i]) *
+		    UINT64_C(0x100000001b3);
+	c->fingerprint = (c->fingerprint ^ text.len) * UINT64_C(0x100000001b3);
+}
+
 static int
-read_file(const char *path, struct asyncapi **ret_doc, struct err *err)
+read_text(struct catalog *c, size_t doc, const char *name, struct str text,
+    struct err *err)
+{
+	add_fingerprint(c, text);
+	return asyncapi_read(name, text, &c->docs[doc], err);
+}
+
+static int
+read_file(struct catalog *c, size_t doc, const char *path, struct err *err)
 {
 	struct buf text = BUF_INIT;
 	int rc;
 
 	rc = file_read(path, MAX_FILE, &text, err);
 	if (rc == 0)
-		rc = asyncapi_read(path,
-		    (struct str){buf_text(&text), text.len}, ret_doc, err);
+		rc = read_text(
+		    c, doc, path, (struct str){buf_text(&text), text.len}, err);
 	buf_free(&text);
 	return rc;
 }
@@ -141,18 +163,19 @@ read_documents(
 
 	c->docs = mem_array(DOC_FILES + nfiles, sizeof(void *));
 	c->ndocs = DOC_FILES + nfiles;
-	if (asyncapi_read("sentry-webhooks-asyncapi.yml",
+	c->fingerprint = UINT64_C(0xcbf29ce484222325);
+	if (read_text(c, DOC_PUBLISHED, "sentry-webhooks-asyncapi.yml",
 		(struct str){published,
 		    embed_src_catalog_sentry_webhooks_asyncapi_yml_len},
-		&c->docs[DOC_PUBLISHED], err) == -1)
+		err) == -1)
 		return -1;
-	if (asyncapi_read("sentry-webhooks-live.yml",
+	if (read_text(c, DOC_LIVE, "sentry-webhooks-live.yml",
 		(struct str){
 		    live, embed_src_catalog_sentry_webhooks_live_yml_len},
-		&c->docs[DOC_LIVE], err) == -1)
+		err) == -1)
 		return -1;
 	for (i = 0; i < nfiles; i++)
-		if (read_file(files[i], &c->docs[DOC_FILES + i], err) == -1)
+		if (read_file(c, DOC_FILES + i, files[i], err) == -1)
 			return -1;
 	return 0;
 }
@@ -313,6 +336,12 @@ catalog_free(struct catalog *c)
 }
 
 /* ---- looking up --------------------------------------------------------- */
+
+uint64_t
+catalog_fingerprint(const struct catalog *c)
+{
+	return c->fingerprint;
+}
 
 size_t
 catalog_count(const struct catalog *c)

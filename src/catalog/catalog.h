@@ -13,6 +13,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/compiler.h"
 #include "base/str.h"
@@ -70,6 +71,9 @@ int catalog_open(const char *const *files, size_t nfiles,
     struct catalog **ret_catalog, struct err *err) ATTR_MUSTCHECK;
 
 void catalog_free(struct catalog *catalog);
+
+/* A number that is another when the text of any of the documents is. */
+uint64_t catalog_fingerprint(const struct catalog *catalog);
 
 /* How many resources there are, and each of them, sorted by channel and name.
  */

@@ -41,6 +41,11 @@ enum config_dedupe {
 	CONFIG_DEDUPE_OFF,
 };
 
+enum config_ordering {
+	CONFIG_ORDER_LOOSE,
+	CONFIG_ORDER_STRICT,
+};
+
 enum config_log {
 	CONFIG_LOG_AUTO, /* Never in a finished config. */
 	CONFIG_LOG_JSON,
@@ -81,6 +86,7 @@ struct config {
 	enum config_dedupe dedupe;
 	uint64_t dedupe_window_ms;
 	int dev;
+	uint64_t drain_timeout_ms;
 	uint64_t handler_timeout_ms;
 	uint64_t ingress_threads;
 	int keep_unhandled;
@@ -92,6 +98,7 @@ struct config {
 	uint64_t max_connections;
 	uint64_t max_headers;
 	uint64_t memory_limit;
+	enum config_ordering ordering;
 	uint64_t request_timeout_ms;
 	uint64_t retain_dead_ms; /* 0 = for ever. */
 	uint64_t retain_done_ms; /* 0 = for ever. */

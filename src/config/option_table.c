@@ -31,6 +31,7 @@
 /* Each in the order of its enum in config.h or base/log.h. */
 static const char *const validations[] = {"strict", "warn", "off", NULL};
 static const char *const dedupes[] = {"key", "signature", "off", NULL};
+static const char *const orderings[] = {"loose", "strict", NULL};
 static const char *const logs[] = {"auto", "json", "pretty", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -168,6 +169,16 @@ const struct option option_table[] = {
 	.offset = FIELD(dev),
 	.help = "development: make a secret and keep it in the data folder, "
 		"let scripts call loopback addresses, log for people"},
+    {.name = "drain-timeout",
+	.type = OPTION_DURATION,
+	.commands = SERVE,
+	.metavar = "TIME",
+	.preset = "10s",
+	.min = MS(1),
+	.max = HOURS(1),
+	.offset = FIELD(drain_timeout_ms),
+	.help = "how long handlers may go on after SIGTERM; what is not done "
+		"by then runs again after the next start"},
     {.name = "file",
 	.type = OPTION_STRING,
 	.flags = OPTION_ONCE,
@@ -316,6 +327,15 @@ const struct option option_table[] = {
 	.max = GIB(4),
 	.offset = FIELD(memory_limit),
 	.help = "memory of one script"},
+    {.name = "ordering",
+	.type = OPTION_ENUM,
+	.commands = SERVE,
+	.metavar = "loose|strict",
+	.choices = orderings,
+	.preset = "loose",
+	.offset = FIELD(ordering),
+	.help = "whether deliveries about the same issue go on (loose) or wait "
+		"(strict) while one of them is to be retried"},
     {.name = "print",
 	.type = OPTION_BOOL,
 	.flags = OPTION_ONCE,

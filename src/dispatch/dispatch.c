@@ -350,6 +350,7 @@ dispatch_update(
 		return;
 	scripts_update(d->scripts, integration, source);
 	publish(d);
+	dispatch_tell_present(d);
 }
 
 void
@@ -489,7 +490,8 @@ void
 dispatch_check_drained(struct dispatch *d)
 {
 	if (!d->draining || d->stopping || d->runs.count > 0 ||
-	    d->nclaims > 0 || d->nfinishing > 0 || d->questions != NULL)
+	    d->nclaims > 0 || d->nfinishing > 0 || d->questions != NULL ||
+	    d->telling)
 		return;
 	d->stopping = 1;
 	(void)event_del(d->deadline);
@@ -530,6 +532,7 @@ dispatch_free(struct dispatch *d)
 		run_free(run);
 	}
 	run_table_free(&d->runs);
+	free(d->present_names);
 	event_free(d->pump);
 	event_free(d->publish);
 	event_free(d->settle);

@@ -4,7 +4,8 @@
 /*
  * What the parts of the dispatcher know of each other: dispatch.c (workers,
  * start and end, what others ask), claims.c (taking jobs), outcomes.c (what
- * becomes of them), questions.c (what they ask of the store while they run).
+ * becomes of them), questions.c (what they ask of the store while they run),
+ * present.c (whose jobs are waited for).
  *
  * Floor: 5 (dispatch).  Private to its folder.
  */
@@ -52,7 +53,11 @@ struct dispatch {
 	unsigned int nfinishing;
 	struct run *refused;
 	struct question *questions; /* That the store has. */
-	struct event *again;        /* Try the store once more. */
+	struct store_present present;
+	struct store_script_name *present_names;
+	int telling; /* The store has ${present}. */
+	int tell_again;
+	struct event *again; /* Try the store once more. */
 	int store_trouble;
 
 	void (*settled)(void *cookie);
@@ -111,6 +116,11 @@ int dispatch_call(struct dispatch *d, struct worker *worker,
 
 /* A worker is gone: nobody waits for the answers to what it asked. */
 void dispatch_forget_questions(struct dispatch *d, struct lane *lane);
+
+/* ---- present.c --------------------------------------------------------- */
+
+/* Tell the store which scripts there are, and show those that it misses. */
+void dispatch_tell_present(struct dispatch *d);
 
 /* ---- dispatch.c -------------------------------------------------------- */
 

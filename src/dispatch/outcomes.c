@@ -113,6 +113,8 @@ dispatch_on_again(evutil_socket_t fd, short what, void *arg)
 		refused = run->next;
 		submit_finish(d, run);
 	}
+	if (d->tell_again)
+		dispatch_tell_present(d);
 	dispatch_pump(d);
 }
 

@@ -270,6 +270,20 @@ scripts_update(
 	scripts_check_settled(s);
 }
 
+int
+scripts_add_gone(struct scripts *s, const char *integration, const char *name)
+{
+	struct script *script;
+
+	if (scripts_find(s, integration, name) != NULL)
+		return 0;
+	script = add(s, integration, name);
+	script->removed = 1;
+	scripts_set_version(&script->live, NULL);
+	s->options.state(s->options.cookie, script);
+	return 1;
+}
+
 void
 scripts_charge(struct scripts *s, struct script *script, const char *why)
 {

@@ -125,6 +125,11 @@ void scripts_free(struct scripts *scripts);
 void scripts_update(
     struct scripts *scripts, const char *integration, struct source *source);
 
+/* There are jobs of a script that is in no folder: show it as removed.  Returns
+ * 0 if it is in the table already. */
+int scripts_add_gone(
+    struct scripts *scripts, const char *integration, const char *name);
+
 /* Whether something is being tried or loaded, that can be. */
 int scripts_are_settled(const struct scripts *scripts);
 
