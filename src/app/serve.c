@@ -29,10 +29,13 @@
 
 #include "app/app.h"
 #include "app/console.h"
+#include "app/fill.h"
+#include "app/requarantine.h"
 #include "app/settings.h"
 
 /* How long requests that are on their way may take after SIGTERM. */
 #define DRAIN_ANSWERS_MS 5000
+#define ANSWERS_LOOK_MS 5
 
 /* How long jobs wait for a script that is gone. */
 #define RETAIN_GONE_MS (7 * 24 * UINT64_C(3600000))
@@ -64,7 +67,12 @@ struct app {
 	struct app_console *console; /* NULL: it is off. */
 	struct folder *folders;      /* One an integration. */
 	char *dev_secret;            /* NULL: there are real ones. */
-	struct buf guard; /* Where scripts may connect to, as text. */
+	struct buf guard;           /* Where scripts may connect to, as text. */
+	struct loop_timer *answers; /* Looks if all requests are answered. */
+	uint64_t answers_mono_ms;   /* Until when that is waited for. */
+	int drained;                /* The dispatcher is. */
+	struct fill *fill;
+	struct requarantine *requarantine;
 	struct event *signals[3];
 	uint64_t started_mono_ms;
 	int terminal; /* In whose foreground it was started, or -1. */
@@ -423,6 +431,22 @@ fail(struct app *app)
 	loop_stop(app->loop);
 }
 
+/* Who handles what is known: what was refused may be welcome now. */
+static void
+start_requarantine(struct app *app)
+{
+	const struct requarantine_options options = {
+	    .loop = app->loop,
+	    .store = app->store,
+	    .catalog = app->catalog,
+	    .data_dir = app->config->data,
+	    .routes = give_routes,
+	    .cookie = app,
+	};
+
+	app->requarantine = requarantine_start(&options);
+}
+
 /* The first load of all scripts is over: deliveries can be routed now. */
 static void
 scripts_settled(void *cookie)
@@ -447,6 +471,28 @@ scripts_settled(void *cookie)
 	log_info("listening", LOG_STR("url", url),
 	    LOG_INT("started_ms", clock_mono_ms() - app->started_mono_ms));
 	free(url);
+	start_requarantine(app);
+}
+
+/* The end comes when both have ended: the door and the handlers. */
+static void
+look_if_answered(void *cookie)
+{
+	struct app *app = cookie;
+	size_t left = 0;
+
+	if (app->ingress != NULL)
+		left = ingress_drain(app->ingress, 0);
+	if (left > 0 && clock_mono_ms() < app->answers_mono_ms) {
+		loop_timer_set(app->answers, ANSWERS_LOOK_MS);
+		return;
+	}
+	if (left > 0)
+		log_warn("some requests did not come to their end",
+		    LOG_INT("requests", left));
+	app->answers_mono_ms = 0;
+	if (app->drained)
+		loop_stop(app->loop);
 }
 
 static void
@@ -454,7 +500,9 @@ drained(void *cookie)
 {
 	struct app *app = cookie;
 
-	loop_stop(app->loop);
+	app->drained = 1;
+	if (app->answers_mono_ms == 0)
+		loop_stop(app->loop);
 }
 
 /* Let what runs come to its end. */
@@ -462,9 +510,10 @@ static void
 stop(struct app *app, int signo)
 {
 	app->stopping = 1;
+	requarantine_stop(app->requarantine);
 	log_info("stopping", LOG_STR("signal", strsignal(signo)));
-	if (app->ingress != NULL)
-		ingress_drain(app->ingress, DRAIN_ANSWERS_MS);
+	app->answers_mono_ms = clock_mono_ms() + DRAIN_ANSWERS_MS;
+	look_if_answered(app);
 	dispatch_drain(
 	    app->dispatch, app->config->drain_timeout_ms, drained, app);
 }
@@ -601,6 +650,8 @@ prepare(struct app *app, struct err *err)
 	if (find_secrets(app, err) == -1 || open_store(app, err) == -1 ||
 	    loop_create(MAIN_MAILBOX, &app->loop, err) == -1)
 		return -1;
+	app->answers = loop_timer_create(app->loop, look_if_answered, app);
+	app->fill = fill_watch(app->loop, app->store);
 	if (add_signals(app) == -1)
 		return err_set(err, ERR_UNAVAILABLE, "cannot wait for signals");
 	return make_guard(app, err) == -1 ? -1 : start_scripts(app, err);
@@ -621,6 +672,9 @@ take_apart(struct app *app)
 	if (app->loop != NULL)
 		mailbox_open_all(loop_mailbox(app->loop));
 	app_console_free(app->console);
+	requarantine_free(app->requarantine);
+	fill_free(app->fill);
+	loop_timer_free(app->answers);
 	dispatch_free(app->dispatch);
 	for (i = 0; i < NELEMS(app->signals); i++) {
 		if (app->signals[i] != NULL)

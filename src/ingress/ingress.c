@@ -357,13 +357,13 @@ ingress_stats(struct ingress *ingress)
 	    sums[COUNT_CONNECTIONS], sums[COUNT_GATE], sums[COUNT_BODY_BYTES]};
 }
 
-void
+size_t
 ingress_drain(struct ingress *ingress, uint64_t deadline_ms)
 {
 	const struct timespec pause = {0, 2000000};
 	uint64_t start = clock_mono_ms();
 	struct ingress_thread *t;
-	size_t i;
+	size_t i, busy;
 
 	for (i = 0; i < ingress->nthreads; i++) {
 		t = &ingress->threads[i];
@@ -372,8 +372,10 @@ ingress_drain(struct ingress *ingress, uint64_t deadline_ms)
 		(void)pthread_mutex_unlock(&t->lock);
 		loop_call(t->loop, take_news, t);
 	}
-	while (ask_all(ingress) > 0 && clock_mono_ms() - start < deadline_ms)
+	while ((busy = ask_all(ingress)) > 0 &&
+	       clock_mono_ms() - start < deadline_ms)
 		(void)nanosleep(&pause, NULL);
+	return busy;
 }
 
 /* Whether the store still has something of a thread that is stopped. */

@@ -137,11 +137,13 @@ void ingress_change(
 /**
  * ingress_drain(ingress, deadline_ms):
  * /readyz is 503 from now on, nothing new is accepted, and what is on its way
- * is answered; return when it is, or after ${deadline_ms}.
+ * is answered; return when it is, or after ${deadline_ms}.  May be called
+ * again, to ask without waiting (0).
  *
+ * Returns:   how many requests are still on their way.
  * Thread:    any but its own; blocks.  The store must go on working.
  */
-void ingress_drain(struct ingress *ingress, uint64_t deadline_ms);
+size_t ingress_drain(struct ingress *ingress, uint64_t deadline_ms);
 
 /* Stop the threads and free it.  NULL has no effect.  Thread: as above. */
 void ingress_free(struct ingress *ingress);

@@ -536,7 +536,7 @@ Test(ingress, answers_what_is_on_its_way_when_it_drains)
 	fd = util_send((struct ask){.body = issue});
 	wait_for_appends(1);
 	cr_assert_eq(pthread_create(&thread, NULL, let_go_soon, NULL), 0);
-	ingress_drain(util_ingress, 20000);
+	cr_assert_eq(ingress_drain(util_ingress, 20000), 0);
 	cr_assert_eq(pthread_join(thread, NULL), 0);
 	util_read(fd);
 	EXPECT_IN(200, "accepted");
