@@ -377,7 +377,9 @@ struct store_invalid {
 
 /*
  * STORE_OP_INVALID: a page of the quarantine, the oldest first.  What cannot be
- * read is left out.  Served by the reader thread, within a time limit.
+ * read, or was refused for another reason than its schema (without a
+ * violation_pointer), is left out.  Served by the reader thread, within a time
+ * limit.
  */
 struct store_invalid_page {
 	struct store_op op;

@@ -162,7 +162,8 @@ sq_invalid(struct sq *sq, struct store_invalid_page *op)
 	op->ret_deliveries = mem_array(max, sizeof(*op->ret_deliveries));
 	stmt = sq_get(&sq->rconn, SQ_INVALID,
 	    "SELECT id, integration, resource, file, offset, len FROM delivery"
-	    " INDEXED BY delivery_odd WHERE state = 6 AND id > ? ORDER BY id",
+	    " INDEXED BY delivery_odd WHERE state = 6 AND id > ?"
+	    " AND pointer IS NOT NULL ORDER BY id",
 	    err);
 	if (stmt == NULL)
 		goto failed;

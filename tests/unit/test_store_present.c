@@ -18,14 +18,14 @@ present(struct store_present *p, const char *one)
 }
 
 static uint64_t
-add_invalid(const char *body)
+add_invalid(const char *pointer, const char *body)
 {
 	struct util_delivery d;
 
 	util_delivery(&d, "s", body);
 	d.op.state = STORE_INVALID;
 	d.op.njobs = 0;
-	d.op.violation_pointer = "/data";
+	d.op.violation_pointer = pointer;
 	d.op.violation_message = "no";
 	return util_append(&d);
 }
@@ -187,9 +187,12 @@ Test(store_present, pages_through_the_quarantine)
 	cr_assert_eq(p.ret_n, 0);
 	cr_assert_eq(p.ret_next, 0);
 	store_invalid_clear(&p);
+
+	/* One that no schema can make good. */
+	(void)add_invalid(NULL, "{}");
 	for (i = 0; i < 5; i++) {
 		(void)util_add("s", "{}", "");
-		ids[i] = add_invalid(i == 3 ? "{\"n\":3}" : "{}");
+		ids[i] = add_invalid("/data", i == 3 ? "{\"n\":3}" : "{}");
 	}
 	page(&p, 0, 2);
 	cr_assert_eq(p.ret_n, 2);
@@ -213,8 +216,8 @@ Test(store_present, ends_a_page_where_the_bodies_get_large)
 
 	util_open();
 	(void)memset(body, 'x', STORE_INVALID_BYTES);
-	id = add_invalid(body);
-	(void)add_invalid("{}");
+	id = add_invalid("", body);
+	(void)add_invalid("/data", "{}");
 	page(&p, 0, 10);
 	cr_assert_eq(p.ret_n, 1);
 	cr_assert_eq(p.ret_deliveries[0].body.len, STORE_INVALID_BYTES);
@@ -230,7 +233,7 @@ Test(store_present, lets_a_delivery_out_of_the_quarantine_once)
 	uint64_t id;
 
 	util_open();
-	id = add_invalid("{}");
+	id = add_invalid("/data", "{}");
 	admit(&r, id, "s");
 	cr_assert_eq(r.ret_count, 1);
 	admit(&r, id, "s");
@@ -252,7 +255,7 @@ Test(store_present, what_is_valid_and_nobodys_becomes_unhandled)
 	uint64_t id;
 
 	util_open();
-	id = add_invalid("{}");
+	id = add_invalid("/data", "{}");
 	admit(&r, id, NULL);
 	cr_assert_eq(r.ret_count, 0);
 	util_counts(&c, NULL);
