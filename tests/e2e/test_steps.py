@@ -4,6 +4,7 @@ import json
 import uuid
 
 from host import Host, eventually
+from peer import Peer
 from test_handlers import envelope, issue
 
 RETRIES = ("--retry-base", "20ms", "--retry-max", "50ms")
@@ -285,3 +286,39 @@ end
         assert (line["reason"], line["attempt"]) == ("enough of it", 2)
         assert len(host.logged(msg="once")) == 1
         assert not host.logged(msg="not reached")
+
+
+def test_the_console_shows_what_a_run_did(tmp_path):
+    host = Host(tmp_path, *RETRIES, "--allow-host", "127.0.0.1", env={"PEER_KEY": "s3cr3t-peer-key"}, wait=False)
+    with Peer(lambda request: (201, {"key": "OPS-1"})) as peer:
+        host.write("a.lua", f"""
+function on_issue(event)
+  local key = step("jira", function(idempotency_key)
+    local res = assert(http.post("{peer.url}/rest?k=" .. secret "PEER_KEY", {{ json = {{}},
+      headers = {{ ["Idempotency-Key"] = idempotency_key }} }}))
+    return res:json().key
+  end)
+  log.info("linked", {{ ticket = key, secret = secret "PEER_KEY" }})
+  if event.attempt == 1 then error("later " .. secret "PEER_KEY") end
+end
+""")
+        with host.start():
+            delivery = host.deliver("issue", envelope(issue=issue())).json["id"]
+            host.log(msg="job done", delivery=delivery)
+            assert len(peer.requests) == 1 and len(peer.requests[0].headers["Idempotency-Key"]) == 32
+            text = host.console("GET", f"/api/deliveries/{delivery}")
+            assert text.status == 200 and b"s3cr3t-peer-key" not in text.body
+            [job] = text.json["jobs"]
+            assert (job["state"], job["attempts"]) == ("done", 2)
+            first, second = sorted(job["runs"], key=lambda run: run["n"])
+            assert (first["outcome"], second["outcome"]) == ("error", "done")
+            assert "a.lua:9: later" in first["error"] and first["traceback"]
+            assert first["memory_bytes"] > 0 and first["cpu_ms"] >= 0 and first["duration_ms"] >= 0
+            assert [(line["level"], line["message"], line["fields"]["ticket"]) for line in first["log"]] == \
+                [("info", "linked", "OPS-1")]
+            [call] = first["calls"]
+            assert (call["method"], call["status"], call["error"]) == ("POST", 201, None)
+            assert call["url"].startswith(peer.url + "/rest?k=") and call["duration_ms"] >= 0
+            assert not second["calls"]
+            [step] = job["steps"]
+            assert (step["name"], step["result"]) == ("jira", "OPS-1") and step["at"]

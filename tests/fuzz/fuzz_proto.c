@@ -22,6 +22,10 @@ read_all(struct str p)
 	struct proto_run run;
 	struct proto_outcome outcome;
 	struct proto_log log;
+	struct proto_step_put step;
+	struct proto_kv kv;
+	struct proto_answer answer;
+	struct proto_call call;
 	uint64_t number;
 	char *a, *b;
 
@@ -36,6 +40,10 @@ read_all(struct str p)
 		proto_outcome_clear(&outcome);
 	if (proto_get_log(p, &log) == 0)
 		proto_log_clear(&log);
+	(void)!proto_get_step(p, &step);
+	(void)!proto_get_kv(p, &kv);
+	(void)!proto_get_answer(p, &answer);
+	(void)!proto_get_call(p, &call);
 	(void)!proto_get_number(p, &number);
 	if (proto_get_texts(p, &a, &b) == 0) {
 		free(a);
