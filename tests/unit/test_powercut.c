@@ -233,6 +233,7 @@ open_anew(const char *when)
 	struct store_options o = util_options();
 	struct err err = ERR_INIT;
 
+	o.segment_bytes = 1;
 	if (store_open(&o, &util_store, &err) == -1) {
 		cr_assert(disk.frozen, "%s: %s", when, err.msg);
 		return 0;

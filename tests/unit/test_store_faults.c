@@ -167,6 +167,7 @@ live_with_failures(
 	disk.fail_from = from;
 	disk.fail_to = to;
 	life_stubborn = 1;
+	life_steps_done = LIFE_STEPS - 1; /* All that came is to be found. */
 	life_live(NULL, 0);
 	calls = disk.calls;
 	disk.fail_to = 0;
