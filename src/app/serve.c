@@ -304,8 +304,14 @@ start_scripts(struct app *app, struct err *err)
 		watch.changed = folder_changed;
 		watch.trouble = folder_trouble;
 		watch.cookie = &app->folders[i];
-		if (watch_start(&watch, &app->folders[i].watch, err) == -1)
-			return err_prefix(err, "scripts folder (--scripts)");
+		if (watch_start(&watch, &app->folders[i].watch, err) == 0)
+			continue;
+		if (err->code == ERR_NOT_FOUND)
+			return err_set(err, ERR_NOT_FOUND,
+			    "there is no scripts folder %s: make it, or name "
+			    "another with --scripts",
+			    watch.dir);
+		return err_prefix(err, "scripts folder (--scripts)");
 	}
 	return 0;
 }

@@ -507,6 +507,10 @@ dispatch_drain(struct dispatch *d, uint64_t deadline_ms,
 	d->drained_cookie = cookie;
 	scripts_stop(d->scripts);
 	(void)loop_arm(d->deadline, deadline_ms);
+	if (d->runs.count > 0)
+		log_info("waiting for jobs that run",
+		    LOG_INT("jobs", d->runs.count),
+		    LOG_INT("at_most_ms", deadline_ms));
 
 	/* One last try; what is refused now runs again after the start. */
 	event_active(d->again, EV_TIMEOUT, 0);

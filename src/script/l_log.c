@@ -3,6 +3,7 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -93,6 +94,18 @@ put_field(lua_State *L, struct buf *out, size_t *ret_key_len)
 	}
 }
 
+/* A Lua table has no order, and a person looks for the same one each time. */
+static int
+by_key(const void *a, const void *b)
+{
+	const struct proto_field *x = a, *y = b;
+	size_t n = x->key.len < y->key.len ? x->key.len : y->key.len;
+	int c = n == 0 ? 0 : memcmp(x->key.data, y->key.data, n);
+
+	return c != 0 ? c
+		      : (x->key.len > y->key.len) - (x->key.len < y->key.len);
+}
+
 /* One line: message, fields. */
 static int
 say(lua_State *L, enum log_level level)
@@ -137,6 +150,8 @@ say(lua_State *L, enum log_level level)
 		fields[i].json =
 		    (struct str){out->data + at[i].json, at[i].json_len};
 	}
+	if (n > 1)
+		qsort(fields, n, sizeof(fields[0]), by_key);
 	send(vm, level, message, fields, n);
 	vm_trim(vm);
 	return 0;

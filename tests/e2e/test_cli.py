@@ -486,3 +486,9 @@ def test_printed_commands_send_the_same_bytes(moonpost, catcher, tmp_path, body)
     assert headers["Sentry-Hook-Signature"] == sign(got)
     assert headers["Sentry-Hook-Resource"] == "issue"
     assert headers["User-Agent"].startswith("sentry/")
+
+
+def test_serve_without_a_scripts_folder_says_what_to_do(moonpost):
+    r = moonpost("serve", "--dev", "--listen", "127.0.0.1:0", "--scripts", "nowhere")
+    assert r.status == 3
+    assert "there is no scripts folder nowhere: make it, or name another with --scripts" in r.err

@@ -24,6 +24,7 @@ class Terminal:
             pytest.skip(f"no terminal to be had: {e}")
         if self.pid == 0:
             os.chdir(cwd)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # The suite itself may run under nohup.
             before()
             env = {k: v for k, v in os.environ.items() if not k.startswith(("MOONPOST_", "SENTRY_"))}
             os.execve(argv[0], argv, dict(env, SENTRY_CLIENT_SECRET=SECRET))

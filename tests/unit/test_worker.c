@@ -205,6 +205,27 @@ Test(worker, loads_runs_logs_and_ends_with_its_socket)
 	cr_expect_eq(finish(), 0);
 }
 
+Test(worker, logs_fields_in_the_order_of_their_names)
+{
+	static const char *const names[] = {"a", "ab", "b", "c", "d", "e"};
+	struct proto_log log;
+	size_t i;
+
+	start();
+	set_up();
+	load(7, "function on_x(event) log.info('hello', {d = 1, ab = 1, e = 1, "
+		"a = 1, c = 1, b = 1}) end");
+	put_run(1, 7, "{\"data\":{}}");
+	send_out();
+	cr_assert_eq(proto_get_log(expect(PROTO_LOG, 1), &log), 0);
+	cr_assert_eq(log.nfields, NELEMS(names));
+	for (i = 0; i < NELEMS(names); i++)
+		cr_expect(str_eq(log.fields[i].key, str_of(names[i])));
+	proto_log_clear(&log);
+	expect_outcome(1, PROTO_DONE);
+	cr_expect_eq(finish(), 0);
+}
+
 Test(worker, tells_why_a_script_does_not_load)
 {
 	struct proto_loaded m;
