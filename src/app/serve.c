@@ -231,7 +231,12 @@ open_store(struct app *app, struct err *err)
 	options.retain_gone_ms = RETAIN_GONE_MS;
 	options.max_bytes = config->store_max_bytes;
 	options.strict_order = config->ordering == CONFIG_ORDER_STRICT;
-	return store_open(&options, &app->store, err);
+	if (store_open(&options, &app->store, err) == 0)
+		return 0;
+
+	/* A store that is damaged is no wrong usage. */
+	err->code = ERR_UNAVAILABLE;
+	return -1;
 }
 
 /* What --dev, --allow-private and --allow-host open to scripts. */
@@ -705,6 +710,9 @@ app_serve(const struct config *config, struct err *err)
 	struct app app = {.config = config, .err = err};
 	int rc = -1;
 
+	/* A file that may not grow (ulimit -f) is a disk that is full, no more.
+	 */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	app.started_mono_ms = clock_mono_ms();
 	app.terminal = find_terminal();
 	app_setup_log(config);

@@ -184,6 +184,11 @@ on_claimed(struct store_op *op)
 	if (c->ret_njobs == c->max)
 		feed->due = 1;
 	feed_wake_at(feed, c->ret_next_unix_ms);
+	if (c->ret_nburied > 0)
+		log_error("job is dead", LOG_STR("script", c->script),
+		    LOG_STR("integration", c->integration),
+		    LOG_INT("jobs", c->ret_nburied),
+		    LOG_STR("error", c->ret_buried.msg));
 	for (i = 0; i < c->ret_njobs; i++) {
 		job = c->ret_jobs[i];
 		c->ret_jobs[i] = NULL;

@@ -102,16 +102,16 @@ close_current(struct segment *seg)
 	seg->dirty = 0;
 }
 
-/* Go through the files in the folder. */
+/* Go through the files in a folder. */
 static void
-each_file(struct segment *seg, void (*found)(void *cookie, uint64_t file),
-    void *cookie)
+each_file(
+    const char *path, void (*found)(void *cookie, uint64_t file), void *cookie)
 {
 	struct dirent *entry;
 	uint64_t file;
 	DIR *dir;
 
-	dir = opendir(seg->dir);
+	dir = opendir(path);
 	if (dir == NULL)
 		return;
 	/* The stream is this call's own. */
@@ -122,6 +122,22 @@ each_file(struct segment *seg, void (*found)(void *cookie, uint64_t file),
 			found(cookie, file);
 	}
 	(void)closedir(dir);
+}
+
+static void
+note_one(void *cookie, uint64_t file)
+{
+	(void)file;
+	*(int *)cookie = 1;
+}
+
+int
+segment_any(const char *dir)
+{
+	int any = 0;
+
+	each_file(dir, note_one, &any);
+	return any;
 }
 
 static void
@@ -154,7 +170,7 @@ segment_open(const char *dir, uint64_t max_bytes, uint64_t file, uint64_t used,
 		goto out;
 	}
 	seg->last = file;
-	each_file(seg, note_last, seg);
+	each_file(seg->dir, note_last, seg);
 
 	/* Go on in the last file, if it has what the rows say. */
 	if (file != 0 && used < max_bytes) {
@@ -389,7 +405,7 @@ segment_delete_unknown(struct segment *seg,
 {
 	struct unknown u = {seg, known, cookie};
 
-	each_file(seg, delete_if_unknown, &u);
+	each_file(seg->dir, delete_if_unknown, &u);
 }
 
 struct segment_reader *

@@ -52,6 +52,9 @@ int segment_open(const char *dir, uint64_t max_bytes, uint64_t file,
     uint64_t used, struct segment **ret_segment,
     struct err *err) ATTR_MUSTCHECK;
 
+/* Whether there are files of bodies in the folder ${dir}. */
+int segment_any(const char *dir);
+
 /* Close it; segment_close(NULL) has no effect. */
 void segment_close(struct segment *segment);
 

@@ -171,6 +171,8 @@ struct store_claim {
 	struct store_job *
 	    *ret_jobs; /* The caller frees with store_claim_clear(). */
 	size_t ret_njobs;
+	size_t ret_nburied;        /* Jobs that died, not to be read: their */
+	struct err ret_buried;     /* bodies are damaged.  Why, of the last. */
 	uint64_t ret_next_unix_ms; /* When the next retry is due; 0 = none. */
 };
 

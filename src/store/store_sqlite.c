@@ -802,7 +802,8 @@ engine_open(struct store *store, const struct store_options *options,
 	sq->running = running_create();
 	sq->keys = keys_create();
 	if (file_make_dir(sq->dir, 0700, err) == -1 ||
-	    take_lock(sq, err) == -1 || open_database(sq, options, err) == -1 ||
+	    take_lock(sq, err) == -1 || sq_check_missing(sq, err) == -1 ||
+	    open_database(sq, options, err) == -1 ||
 	    set_cap(sq, options->max_bytes, err) == -1 ||
 	    open_bodies(sq, options->segment_bytes, err) == -1 ||
 	    sq_measure(sq, err) == -1)

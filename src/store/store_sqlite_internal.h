@@ -272,6 +272,9 @@ int sq_count_record(struct sq *sq, const struct segment_ref *ref,
 
 /* store_sqlite_schema.c: bring the database up to the present version. */
 int sq_migrate(struct sq_conn *conn, struct err *err) ATTR_MUSTCHECK;
+/* Refuse to make a new database beside bodies: without its rows a body is not
+ * known, and goes.  (It is durable before there are any.) */
+int sq_check_missing(const struct sq *sq, struct err *err) ATTR_MUSTCHECK;
 
 /* store_sqlite_append.c */
 enum store_applied sq_append(

@@ -164,7 +164,10 @@ load_job(struct sq *sq, const struct sq_script *sc,
 	rc = sq_read_body(&sq->conn, sq->bodies, delivery, &ref, &record, err);
 	if (rc == -1) {
 		(void)sqlite3_reset(stmt);
-		return 1;
+
+		/* What fails for want of descriptors, say, passes. */
+		return err->code == ERR_INVALID || err->sys_errno == EIO ? 1
+									 : -1;
 	}
 
 	size = sizeof(*job) + text_size(sc->integration) + text_size(sc->name) +
@@ -353,6 +356,8 @@ claim_from(struct sq *sq, struct sq_script *sc, sqlite3_stmt *stmt,
 			/* Its row is about to change: the caller begins anew.
 			 */
 			(void)sqlite3_reset(stmt);
+			op->ret_nburied++;
+			op->ret_buried = why;
 			return bury(sq, sc, &job, &why, err) == -1 ? -1 : 1;
 		}
 		running_add(sq->running, &job);
@@ -422,6 +427,7 @@ sq_claim(struct sq *sq, struct store_claim *op, struct err *err)
 	int rc;
 
 	op->ret_next_unix_ms = 0;
+	op->ret_nburied = 0;
 	sc = sq_script(sq, op->integration, op->script, 0, err);
 	if (sc == NULL)
 		return STORE_APPLIED; /* It never had a job. */

@@ -1,4 +1,10 @@
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
 #include "base/err.h"
+#include "base/mem.h"
 
 #include "store/store_sqlite_internal.h"
 
@@ -91,5 +97,26 @@ sq_migrate(struct sq_conn *conn, struct err *err)
 	rc = 0;
 out:
 	(void)sqlite3_finalize(stmt);
+	return rc;
+}
+
+int
+sq_check_missing(const struct sq *sq, struct err *err)
+{
+	char *dir = mem_printf("%s/bodies", sq->dir);
+	struct stat st;
+	int missing, rc = 0;
+
+	if (stat(sq->db_path, &st) == -1)
+		missing = errno == ENOENT;
+	else
+		missing = st.st_size == 0;
+	if (missing && segment_any(dir))
+		rc = err_set(err, ERR_INVALID,
+		    "%s is missing or empty, but there are bodies of "
+		    "deliveries in %s: put back a copy of the data folder, or "
+		    "move the folder away to begin anew",
+		    sq->db_path, dir);
+	free(dir);
 	return rc;
 }

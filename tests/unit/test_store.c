@@ -602,6 +602,8 @@ Test(store, a_damaged_body_is_an_error_of_its_job)
 	(void)close(fd);
 	util_claim(&c, "s", 10);
 	cr_assert_eq(c.ret_njobs, 1);
+	cr_assert_eq(c.ret_nburied, 1);
+	cr_assert_not_null(strstr(c.ret_buried.msg, "delivery 1 is damaged"));
 	cr_assert(str_eq(c.ret_jobs[0]->body, STR("{\"second\":1}")));
 	store_claim_clear(&c);
 	util_counts(&n, "s");
@@ -625,6 +627,51 @@ Test(store, a_missing_segment_is_an_error_of_its_jobs)
 	cr_assert_eq(util_claimable("s"), 1);
 	util_counts(&n, "s");
 	cr_assert_eq(n.ret_jobs[STORE_DEAD], 2);
+}
+
+Test(store, what_cannot_be_opened_for_now_fails_no_job)
+{
+	struct rlimit all, few;
+	struct store_counts n;
+	struct store_claim c;
+
+	util_open();
+	(void)util_add("s", "{}", NULL);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = all;
+	few.rlim_cur = 0;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	(void)memset(&c, 0, sizeof(c));
+	c.integration = "default";
+	c.script = "s";
+	c.max = 10;
+	cr_assert_eq(util_do(&c.op, STORE_OP_CLAIM), -1);
+	cr_assert_eq(c.op.err.code, ERR_UNAVAILABLE, "%s", c.op.err.msg);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+	util_counts(&n, "s");
+	cr_assert_eq(n.ret_jobs[STORE_PENDING], 1);
+	cr_assert_eq(util_claimable("s"), 1);
+}
+
+/* ---- a database that is gone ---- */
+
+Test(store, bodies_are_kept_where_their_database_is_missing)
+{
+	struct store_options o = util_options();
+	char path[256];
+
+	util_open();
+	(void)util_add("s", "{}", NULL);
+	util_close();
+	path_of("moonpost.db", path);
+	cr_assert_eq(truncate(path, 0), 0);
+	cr_assert_eq(open_refused(&o, "put back a copy"), ERR_INVALID);
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(open_refused(&o, "put back a copy"), ERR_INVALID);
+	path_of("bodies/00000001.seg", path);
+	cr_assert_eq(access(path, F_OK), 0);
+	cr_assert_eq(unlink(path), 0);
+	util_open();
 }
 
 /* ---- crashes ---- */
