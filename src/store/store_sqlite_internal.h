@@ -188,6 +188,7 @@ struct sq {
 	unsigned int hunger;  /* Over the cap: 1 the done go, 2 the dead too. */
 	uint64_t used_bytes;  /* Measured. */
 	uint64_t grown_bytes; /* Added since, about. */
+	uint64_t slice_bytes; /* Dropped by this slice. */
 	uint64_t less_file;   /* A segment, of which... */
 	int64_t less_records; /* ...this slice has taken so much. */
 	int64_t less_bytes;

@@ -227,6 +227,7 @@ drop_delivery(struct sq *sq, const struct swept *d, struct err *err)
 		    err) == -1))
 		return -1;
 	sq->freed++;
+	sq->slice_bytes += d->len;
 	return run_range(sq, SQ_DEL_DELIVERY,
 	    "DELETE FROM delivery WHERE id = ?", d->id, 0, err);
 }
@@ -284,6 +285,14 @@ next_deliveries(
 	return rc == -1 ? -1 : 0;
 }
 
+/* Whether this slice has dropped what it is over the cap: look again first. */
+static int
+sated(const struct sq *sq)
+{
+	return sq->hunger > 0 && sq->slice_bytes + sq->max_bytes >=
+				     sq->used_bytes + sq->max_bytes / 64;
+}
+
 /* Look at a few deliveries and drop those that may go.  1: there are more. */
 static int
 sweep(struct sq *sq, struct err *err)
@@ -297,7 +306,7 @@ sweep(struct sq *sq, struct err *err)
 		return 0;
 	if (next_deliveries(sq, few, &n, err) == -1)
 		return -1;
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && !sated(sq); i++) {
 		/* They came in this order: the rest is younger still. */
 		if (sq->hunger == 0 && few[i].received + age > sq->now_ms)
 			return 0;
@@ -308,7 +317,7 @@ sweep(struct sq *sq, struct err *err)
 		    drop_delivery(sq, &few[i], err) == -1)
 			return -1;
 	}
-	return n == SLICE_DELIVERIES;
+	return n == SLICE_DELIVERIES || sated(sq);
 }
 
 /* ---- segments
@@ -525,10 +534,11 @@ slice(struct sq *sq, uint64_t budget_ms, struct err *err)
 	size_t i;
 
 	sq->ndead_files = 0;
+	sq->slice_bytes = 0;
 	sq->less_records = sq->less_bytes = 0;
 	if (store_sqlite.begin(sq, err) == -1)
 		return -1;
-	while (sq->phase != PHASE_END && sq->ndead_files == 0 &&
+	while (sq->phase != PHASE_END && sq->ndead_files == 0 && !sated(sq) &&
 	       clock_mono_ms() <= until) {
 		rc = step(sq, err);
 		if (rc == -1)

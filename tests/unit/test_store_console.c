@@ -257,8 +257,9 @@ Test(store_console, searches_bodies_headers_errors_and_ids)
 Test(store_console, a_page_ends_when_the_time_is_up)
 {
 	struct store_options o = util_options();
-	const char *text, *next;
+	const char *next;
 	int i, pages = 0;
+	uint64_t at;
 
 	o.read_limit_ms = 1;
 	util_open_with(&o);
@@ -268,16 +269,24 @@ Test(store_console, a_page_ends_when_the_time_is_up)
 	list.text = "not there";
 	list.limit = 500;
 	do {
-		text = page();
-		next = strstr(text, "next ");
-		cr_assert_lt(++pages, 5000);
-		if (next != NULL) {
-			i = atoi(next + 5);
-			cr_assert(list.before_id == 0 ||
-				  (uint64_t)i <= list.before_id);
-			list.before_id = (uint64_t)i;
+		(void)memset(&list.op, 0, sizeof(list.op));
+		cr_assert_lt(++pages, 50000);
+
+		/* On a busy machine it is up before the first was seen. */
+		if (util_do(&list.op, STORE_OP_LIST) == -1) {
+			cr_assert_eq(list.op.err.code, ERR_TIMEOUT);
+			continue;
 		}
-	} while (next != NULL);
+		next = strstr(list.ret_json, "],\"next\":\"");
+		if (next != NULL) {
+			at = strtoull(next + 10, NULL, 10);
+			cr_assert(list.before_id == 0 || at <= list.before_id);
+			list.before_id = at;
+		} else {
+			list.before_id = 0;
+		}
+		free(list.ret_json);
+	} while (list.op.rc == -1 || list.before_id != 0);
 	cr_assert_gt(pages, 1);
 }
 
@@ -523,7 +532,7 @@ Test(store_console, under_a_cap_the_oldest_done_go_first)
 	cr_assert_lt(c.ret_bytes, 10 << 20);
 	cr_assert_eq(c.ret_jobs[STORE_DEAD], 50);
 	cr_assert_lt(c.ret_jobs[STORE_DONE], 600);
-	cr_assert_gt(c.ret_jobs[STORE_DONE], 50);
+	cr_assert_gt(c.ret_jobs[STORE_DONE], 150);
 	cr_assert_gt(store_fill_percent(util_store), 50);
 	list.limit = 5;
 	cr_assert_str_eq(page(), "1050 1049 1048 1047 1046 next 1046");
@@ -605,5 +614,5 @@ Test(store_console, retention_does_not_hold_up_an_append)
 		worst = took > worst ? took : worst;
 		util_counts(&c, "s");
 	} while (c.ret_jobs[STORE_DONE] > 0);
-	cr_assert_lt(worst, 500);
+	cr_assert_lt(worst, 2000);
 }
