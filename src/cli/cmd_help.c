@@ -11,7 +11,7 @@
 #include "cli/cmd.h"
 
 /* Where the right-hand column begins. */
-#define COMMAND_COLUMN 12
+#define COMMAND_COLUMN 14
 #define OPTION_COLUMN 27
 
 static void

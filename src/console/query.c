@@ -25,8 +25,8 @@ digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static int
-decode(struct str s, struct buf *out)
+int
+query_decode(struct str s, int plus, struct buf *out)
 {
 	size_t i;
 	int high, low;
@@ -35,7 +35,7 @@ decode(struct str s, struct buf *out)
 	buf_reset(out);
 	for (i = 0; i < s.len; i++) {
 		c = s.data[i];
-		if (c == '+') {
+		if (c == '+' && plus) {
 			c = ' ';
 		} else if (c == '%') {
 			if (i + 2 >= s.len)
@@ -76,14 +76,14 @@ query_next(struct str *query, struct buf *name, struct buf *value)
 	equals = memchr(part.data, '=', part.len);
 	first = (struct str){part.data,
 	    equals == NULL ? part.len : (size_t)(equals - part.data)};
-	if (decode(first, name) == -1)
+	if (query_decode(first, 1, name) == -1)
 		return -1;
 	if (equals == NULL) {
 		buf_reset(value);
 		return 1;
 	}
-	if (decode((struct str){equals + 1, part.len - first.len - 1}, value) ==
-	    -1)
+	if (query_decode((struct str){equals + 1, part.len - first.len - 1}, 1,
+		value) == -1)
 		return -1;
 	return 1;
 }

@@ -17,6 +17,15 @@
 struct err;
 
 /**
+ * query_decode(s, plus, out):
+ * Put in ${out} what is percent-encoded in ${s}; with ${plus}, a plus sign is a
+ * blank.
+ *
+ * Returns:   0; -1 if it is malformed (a percent sign without digits, a NUL).
+ */
+int query_decode(struct str s, int plus, struct buf *out) ATTR_MUSTCHECK;
+
+/**
  * query_next(query, name, value):
  * Take the next "name=value" off ${query}, both decoded.
  *

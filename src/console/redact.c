@@ -136,7 +136,7 @@ put_token(struct walk *w, struct str token)
 static void
 put_value(struct walk *w, struct str token)
 {
-	if (is_code(w)) {
+	if (is_code(w) && strchr("tfn", token.data[0]) == NULL) {
 		if (w->out != NULL)
 			buf_puts(w->out, "\"" REDACTED "\"");
 		else if (token.data[0] == '"' && token.len >= CODE_MIN + 2)

@@ -9,6 +9,7 @@
 #include "json/jwrite.h"
 
 #include "console/console_internal.h"
+#include "console/query.h"
 
 /* ---- what waits for a script ------------------------------------------------
  * The store counts, for each script or for one; then they are written.
@@ -332,9 +333,9 @@ scripts_post(struct console *console, struct httpd_request *req,
 {
 	static const char *const members[] = {"integration", NULL};
 	const struct console_options *o = &console->options;
-	char *name = mem_strndup(name_str.data, name_str.len);
+	const char *name;
 	char *integration = NULL;
-	struct buf text = BUF_INIT;
+	struct buf decoded = BUF_INIT, text = BUF_INIT;
 	struct jwrite w = jwrite_begin(&text, 0);
 	struct err err = ERR_INIT;
 	struct jdoc doc = {0};
@@ -343,6 +344,11 @@ scripts_post(struct console *console, struct httpd_request *req,
 	body = console_read_body(req, members, &doc);
 	if (body == NULL)
 		goto out;
+	if (query_decode(name_str, 0, &decoded) == -1) {
+		(void)err_set(&err, ERR_NOT_FOUND, "there is no such script");
+		goto bad;
+	}
+	name = buf_text(&decoded);
 	if (console_body_text(body, "integration", &integration, &err) == -1)
 		goto bad;
 	if (integration == NULL)
@@ -369,6 +375,6 @@ bad:
 out:
 	jdoc_free(&doc);
 	buf_free(&text);
+	buf_free(&decoded);
 	free(integration);
-	free(name);
 }

@@ -53,4 +53,20 @@ int httpc_call(const struct httpc_request *request,
 
 void httpc_answer_free(struct httpc_answer *answer);
 
+/* Takes a piece of an answer; what is not 0 ends the call. */
+typedef int httpc_piece_cb(void *cookie, struct str piece);
+
+/**
+ * httpc_stream(request, piece, cookie, ret_status, err):
+ * Make a call whose answer has no end, and hand it on as it comes.  Only url
+ * and headers of ${request} count.  It is over when the peer ends it, when
+ * nothing came for a minute, or when ${piece} says so.
+ *
+ * Returns:   0 when the peer or ${piece} has ended it, or -1.
+ * Errors:    as httpc_call(); *${ret_status} is 0 if there was no answer.
+ * Thread:    any; blocks.
+ */
+int httpc_stream(const struct httpc_request *request, httpc_piece_cb *piece,
+    void *cookie, unsigned int *ret_status, struct err *err) ATTR_MUSTCHECK;
+
 #endif /* !NET_HTTPC_H_ */

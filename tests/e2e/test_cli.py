@@ -16,7 +16,8 @@ import pytest
 
 from conftest import MOONPOST, TIMEOUT_S, clean_env
 
-COMMANDS = ["serve", "check", "send", "validate", "channels", "help"]
+COMMANDS = ["serve", "check", "send", "validate", "channels", "deliveries", "show", "replay", "tail", "scripts", "pause",
+            "resume", "discard", "help"]
 SECRET = "a client secret"
 
 

@@ -310,6 +310,7 @@ def test_one_delivery_is_shown_whole(host):
 
 def test_secrets_are_not_shown(host):
     token = "s3cr3t/jira+token"
+    host.stop()
     host.write("leaky.lua", """
 function on_issue(event)
   local token = secret "JIRA_TOKEN"
@@ -317,7 +318,7 @@ function on_issue(event)
   error("jira said no to " .. token)
 end
 """)
-    host.log(msg="script loaded", script="leaky")
+    host.start()
     encoded = base64.b64encode(token.encode()).decode()
     body = envelope(**issue(title=f"with {token} in it", culprit=encoded, link="https://x/?t=" + urllib.parse.quote(token, "")))
     answer = host.deliver("issue", body, X_Api="mine", Authorization="Bearer abc", X_Forwarded_For="10.1.2.3",
@@ -353,12 +354,13 @@ def test_a_secret_that_is_a_number_leaves_json(tmp_path):
 
 
 def test_the_code_of_an_installation_is_not_shown(host):
+    host.stop()
     host.write("install.lua", """
 function on_installation(event)
   log.info("got it", { code = event.data.installation.code, note = "code " .. event.data.installation.code })
 end
 """)
-    host.log(msg="script loaded", script="install")
+    host.start()
     code = "07f8ed0ed5f9412b9cf2e4b7a2ea2e6c"
     body = {"action": "created", "actor": {"type": "user", "id": 1, "name": "Ada"}, "installation": {"uuid": UUID},
             "data": {"installation": {"app": {"uuid": UUID, "slug": "a"}, "code": code, "organization": {"slug": "o"},
@@ -457,7 +459,7 @@ def test_what_nobody_could_take_is_replayed(tmp_path):
         assert host.post("replay", {"state": "unhandled"}) == {"count": 0}
         for name in ("a", "b"):
             host.write(f"{name}.lua", "function on_issue() end")
-            host.log(msg="script loaded", script=name)
+        assert sorted(host.post("reload")["loaded"]) == ["a", "b"], "from now on deliveries go there"
         assert sorted(host.post(f"deliveries/{invalid[0]}/replay")["replayed"]) == ["a", "b"]
         wait_for(host, invalid[0], a="done", b="done")
         assert host.post(f"deliveries/{unhandled[0]}/replay", {"scripts": ["b"]}) == {"replayed": ["b"]}
