@@ -317,6 +317,16 @@ check_all(struct checker *checker, const struct source *source, const char *dir)
 	return checker->bad == 0 ? CMD_GOOD : CMD_BAD;
 }
 
+/* Secrets are not what is checked, and seldom there: an address, as most are,
+ * that leads nowhere. */
+static const char *
+stand_in(void *cookie, const char *name)
+{
+	(void)cookie;
+	(void)name;
+	return "https://secret.invalid/";
+}
+
 static int
 run(const struct cmd_call *call)
 {
@@ -327,6 +337,7 @@ run(const struct cmd_call *call)
 		.slow_ms = config->cpu_limit_ms,
 		.handler_ms = DEADLINE_MS},
 	    .deadline_ms = DEADLINE_MS,
+	    .secret = stand_in,
 	};
 	struct checker checker = {.call = call, .json = BUF_INIT};
 	struct source *source;

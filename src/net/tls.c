@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
@@ -40,6 +42,17 @@ choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *retlen,
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* OpenSSL would only say "system lib". */
+static int
+check_file(const char *what, const char *path, struct err *err)
+{
+	if (access(path, R_OK) == 0)
+		return 0;
+	return err_set(err,
+	    errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_INVALID,
+	    "the TLS %s %s cannot be read: %s", what, path, strerror(errno));
+}
+
 int
 tls_server_open(const char *cert, const char *key, struct tls_server **ret_tls,
     struct err *err)
@@ -48,6 +61,9 @@ tls_server_open(const char *cert, const char *key, struct tls_server **ret_tls,
 	int rc = -1;
 
 	ERR_clear_error();
+	if (check_file("certificate", cert, err) == -1 ||
+	    check_file("key", key, err) == -1)
+		goto out;
 	tls->ctx = SSL_CTX_new(TLS_server_method());
 	if (tls->ctx == NULL ||
 	    SSL_CTX_set_min_proto_version(tls->ctx, TLS1_2_VERSION) != 1) {

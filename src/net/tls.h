@@ -19,7 +19,8 @@ struct tls_server;
  * Load the PEM files ${cert} (the certificate, then those that lead to its
  * root) and ${key}.
  *
- * Errors:    ERR_INVALID      a file is not there or not PEM, or the key does
+ * Errors:    ERR_NOT_FOUND    a file is not there;
+ *            ERR_INVALID      it cannot be read or is not PEM, or the key does
  *                             not belong to the certificate.
  * Ownership: the caller frees with tls_server_free(), after all connections.
  * Thread:    any; it may be shared by threads from then on.

@@ -1,10 +1,13 @@
 """moonpost check: what is wrong with scripts, told without a host."""
 
+import glob
 import json
+import os
 import re
 
 import pytest
 
+from conftest import ROOT
 from test_cli import DEPLOYS
 
 
@@ -41,6 +44,14 @@ def test_scripts_that_come_with_moonpost_are_good(moonpost):
     from conftest import ROOT
     r = moonpost("check", ROOT + "/scripts")
     assert r.status == 0, r
+
+
+def test_examples_are_good_without_their_secrets(moonpost):
+    folders = sorted(glob.glob(os.path.join(ROOT, "examples", "*", "scripts")))
+    assert len(folders) >= 3
+    for folder in folders:
+        r = moonpost("check", folder)
+        assert r.status == 0, r
 
 
 def test_a_folder_and_a_file_by_name(moonpost, scripts, tmp_path):

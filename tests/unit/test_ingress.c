@@ -719,7 +719,7 @@ Test(ingress_start, tells_why_it_cannot, .init = begin, .fini = end)
 	o.tls_cert = "/nowhere.pem";
 	o.tls_key = "/nowhere.pem";
 	cr_expect_eq(ingress_start(&o, &other, &err), -1);
-	cr_expect_eq(err.code, ERR_INVALID);
+	cr_expect_eq(err.code, ERR_NOT_FOUND);
 	cr_expect_not_null(strstr(err.msg, "/nowhere.pem"));
 	cr_expect_null(other);
 	ingress_free(NULL);

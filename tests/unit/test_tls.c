@@ -207,8 +207,8 @@ Test(tls, files_that_cannot_be_used_are_named)
 	    cert, sizeof(cert), "%s", scratch_path(&scratch, "c.pem"));
 	(void)snprintf(key, sizeof(key), "%s", scratch_path(&scratch, "k.pem"));
 	cr_expect_eq(tls_server_open("/nowhere", key, &other, &err), -1);
-	cr_expect_eq(err.code, ERR_INVALID);
-	cr_expect_not_null(strstr(err.msg, "/nowhere"));
+	cr_expect_eq(err.code, ERR_NOT_FOUND);
+	cr_expect_not_null(strstr(err.msg, "/nowhere cannot be read: No such"));
 	cr_expect_eq(tls_server_open(cert, cert, &other, &err), -1);
 	cr_expect_not_null(strstr(err.msg, "TLS key"));
 	make_pair(
