@@ -97,7 +97,8 @@ struct ingress_options {
  *
  * Errors:    ERR_UNAVAILABLE  the address is in use or not ours; the message
  *                             names it;
- *            ERR_INVALID      the certificate or its key cannot be used.
+ *            ERR_NOT_FOUND    the certificate or its key is not there;
+ *            ERR_INVALID      or they cannot be used.
  * Ownership: keeps the catalogue and the store, copies the rest; the caller
  *            frees with ingress_free().
  * Thread:    any.
