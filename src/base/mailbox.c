@@ -2,6 +2,8 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@ struct mailbox {
 	struct mail **last;
 	size_t count;
 	size_t capacity;
+	atomic_uint waking; /* Senders that will still touch it. */
 	int fd;
 };
 
@@ -38,6 +41,8 @@ mailbox_free(struct mailbox *mb)
 {
 	if (mb == NULL)
 		return;
+	while (atomic_load(&mb->waking) > 0)
+		(void)sched_yield();
 	(void)close(mb->fd);
 	(void)pthread_mutex_destroy(&mb->lock);
 	free(mb);
@@ -77,19 +82,22 @@ mailbox_put_all(struct mailbox *mb, struct mail *first)
 
 	for (; last->next != NULL; last = last->next)
 		n++;
+	/*
+	 * Once the lock is released the receiver may take the letter and, if it
+	 * was told to stop, free the mailbox: it waits for us.  Waking it under
+	 * the lock would only have it wait for the lock.
+	 */
+	(void)atomic_fetch_add(&mb->waking, 1);
 	(void)pthread_mutex_lock(&mb->lock);
 	/* The receiver takes all, so only the first letter has to wake it. */
 	wake = mb->first == NULL;
 	*mb->last = first;
 	mb->last = &last->next;
 	mb->count += n;
-	/*
-	 * Under the lock: once it is released the receiver may take the letter
-	 * and, if it was told to stop, free the mailbox.
-	 */
+	(void)pthread_mutex_unlock(&mb->lock);
 	if (wake && write(mb->fd, &one, sizeof(one)) == -1)
 		abort(); /* An eventfd is never full. */
-	(void)pthread_mutex_unlock(&mb->lock);
+	(void)atomic_fetch_sub(&mb->waking, 1);
 }
 
 struct mail *
@@ -98,13 +106,16 @@ mailbox_take(struct mailbox *mb)
 	struct mail *all;
 	uint64_t n;
 
+	/*
+	 * The waking first: one that comes after this is for a letter that may
+	 * come too late to be taken here.
+	 */
+	(void)!read(mb->fd, &n, sizeof(n));
 	(void)pthread_mutex_lock(&mb->lock);
 	all = mb->first;
 	mb->first = NULL;
 	mb->last = &mb->first;
 	mb->count = 0;
-	if (all != NULL && read(mb->fd, &n, sizeof(n)) == -1)
-		abort(); /* The first letter has written to it. */
 	(void)pthread_mutex_unlock(&mb->lock);
 	return all;
 }

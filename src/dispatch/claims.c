@@ -148,7 +148,7 @@ claim(struct feed *feed, unsigned int n)
 	    .script = feed->script->name,
 	    .max = n,
 	};
-	if (store_submit(d->options.store, &feed->claim.op, &err) == -1) {
+	if (dispatch_submit(d, &feed->claim.op, &err) == -1) {
 		dispatch_store_trouble(d, err.msg);
 		enter_ring(feed);
 		return;
@@ -195,6 +195,8 @@ on_claimed(struct store_op *op)
 		dispatch_begin(feed, job);
 	}
 	store_claim_clear(c);
+	if (feed->script->bundle != NULL)
+		worker_flush(feed->script->bundle->lane->worker);
 	feed_resume(feed);
 	dispatch_check_drained(d);
 }

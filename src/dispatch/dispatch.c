@@ -276,6 +276,16 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_submit(evutil_socket_t fd, short what, void *arg)
+{
+	struct dispatch *d = arg;
+
+	(void)fd;
+	(void)what;
+	store_submit_all(d->options.store, &d->batch);
+}
+
+static void
 set_defaults(struct dispatch_options *o)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -311,6 +321,7 @@ dispatch_create(const struct dispatch_options *options)
 	d->pump = event_new(base, -1, 0, dispatch_on_pump, d);
 	d->publish = event_new(base, -1, 0, on_publish, d);
 	d->settle = event_new(base, -1, 0, on_settle, d);
+	d->submit = event_new(base, -1, 0, on_submit, d);
 	d->again = event_new(base, -1, 0, dispatch_on_again, d);
 	d->deadline = event_new(base, -1, 0, on_deadline, d);
 	d->workers = workers_create(&(struct workers_options){
@@ -486,6 +497,16 @@ dispatch_resume(struct dispatch *d, const char *integration, const char *script,
 	return set_paused(d, integration, script, 0, err);
 }
 
+int
+dispatch_submit(struct dispatch *d, struct store_op *op, struct err *err)
+{
+	if (store_collect(d->options.store, &d->batch, op, err) == -1)
+		return -1;
+	if (d->batch.first == &op->mail)
+		event_active(d->submit, EV_TIMEOUT, 0);
+	return 0;
+}
+
 void
 dispatch_check_drained(struct dispatch *d)
 {
@@ -540,6 +561,7 @@ dispatch_free(struct dispatch *d)
 	event_free(d->pump);
 	event_free(d->publish);
 	event_free(d->settle);
+	event_free(d->submit);
 	event_free(d->again);
 	event_free(d->deadline);
 	free(d);

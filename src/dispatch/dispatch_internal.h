@@ -48,6 +48,10 @@ struct dispatch {
 	struct run_table runs;
 	struct dispatch_stats stats;
 
+	/* Operations of this round of the loop, and what hands them in. */
+	struct store_batch batch;
+	struct event *submit;
+
 	/* Operations that the store has, and those that it refused. */
 	unsigned int nclaims;
 	unsigned int nfinishing;
@@ -89,7 +93,8 @@ void dispatch_on_pump(evutil_socket_t fd, short what, void *arg);
 
 /* ---- outcomes.c -------------------------------------------------------- */
 
-/* A claimed job begins, or goes back if its script cannot take it now. */
+/* A claimed job begins, or goes back if its script cannot take it now.  The
+ * caller flushes its worker. */
 void dispatch_begin(struct feed *feed, struct store_job *job);
 
 /* OUTCOME of a worker.  Returns -1 if it is malformed. */
@@ -123,6 +128,11 @@ void dispatch_forget_questions(struct dispatch *d, struct lane *lane);
 void dispatch_tell_present(struct dispatch *d);
 
 /* ---- dispatch.c -------------------------------------------------------- */
+
+/* Give the store an operation, with the others of this round of the loop.
+ * Returns as store_submit(). */
+int dispatch_submit(
+    struct dispatch *d, struct store_op *op, struct err *err) ATTR_MUSTCHECK;
 
 /* Go on with the drain if what it waited for has come. */
 void dispatch_check_drained(struct dispatch *d);

@@ -37,7 +37,7 @@ submit_finish(struct dispatch *d, struct run *run)
 	struct err err = ERR_INIT;
 
 	d->nfinishing++;
-	if (store_submit(d->options.store, &run->finish.op, &err) == -1) {
+	if (dispatch_submit(d, &run->finish.op, &err) == -1) {
 		d->nfinishing--;
 		dispatch_store_trouble(d, err.msg);
 		run->next = d->refused;
@@ -224,9 +224,10 @@ conclude(struct run *run, const char *name)
 	struct dispatch *d = run->feed->d;
 	enum store_state state;
 	uint64_t wait_ms = 0;
-	uint32_t random;
+	uint32_t random = 0;
 
-	random_bytes(&random, sizeof(random));
+	if (run->outcome.result != PROTO_DONE)
+		random_bytes(&random, sizeof(random));
 	state = decide_after(&d->retry, run->job->attempt, run->outcome.result,
 	    run->outcome.after_ms, random, &wait_ms);
 	if (state == STORE_DONE || state == STORE_DROPPED)
@@ -281,7 +282,6 @@ dispatch_begin(struct feed *feed, struct store_job *job)
 	feed->running++;
 	run_table_put(&d->runs, run);
 	run_send(run, b->id, worker_out(b->lane->worker));
-	worker_flush(b->lane->worker);
 	if (d->options.job != NULL)
 		d->options.job(d->options.cookie, job, STORE_RUNNING, 0, NULL);
 }

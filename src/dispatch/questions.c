@@ -90,7 +90,7 @@ submit(struct question *q, enum store_kind kind)
 	q->op.reply_to = d->options.mailbox;
 	q->op.done = on_answered;
 	q->op.cookie = q;
-	if (store_submit(d->options.store, &q->op, &err) == -1) {
+	if (dispatch_submit(d, &q->op, &err) == -1) {
 		say_error(q->lane, q->answer, q->id, &err);
 		question_free(q);
 		return;

@@ -231,6 +231,15 @@ ingress_change(struct ingress *ingress, const struct ingress_options *options)
 	ingress->config = config;
 }
 
+/* The requests of this round have been looked at. */
+static void
+submit_all(void *cookie)
+{
+	struct ingress_thread *t = cookie;
+
+	store_submit_all(t->ingress->store, &t->batch);
+}
+
 /* ---- start and stop -------------------------------------------------------
  */
 
@@ -293,9 +302,10 @@ ingress_start(const struct ingress_options *o, struct ingress **ret_ingress,
 		t->routes = o->routes == NULL ? NULL : routes_ref(o->routes);
 	}
 	for (i = 0; i < ingress->nthreads; i++) {
-		if (loop_create(ingress->max_waiting, &ingress->threads[i].loop,
-			err) == -1)
+		t = &ingress->threads[i];
+		if (loop_create(ingress->max_waiting, &t->loop, err) == -1)
 			goto out;
+		t->submit = loop_timer_create(t->loop, submit_all, t);
 	}
 
 	if (o->tls_cert != NULL &&
@@ -382,6 +392,7 @@ ingress_drain(struct ingress *ingress, uint64_t deadline_ms)
 static void
 wait_for_store(struct ingress_thread *t)
 {
+	submit_all(t);
 	while (t->waiting > 0) {
 		mailbox_wait(loop_mailbox(t->loop), -1);
 		mailbox_open_all(loop_mailbox(t->loop));
@@ -409,6 +420,7 @@ ingress_free(struct ingress *ingress)
 		wait_for_store(t);
 		webhook_free_spare(t);
 		jdoc_free(&t->doc);
+		loop_timer_free(t->submit);
 		loop_free(t->loop);
 		site_config_unref(t->config);
 		site_config_unref(t->next_config);

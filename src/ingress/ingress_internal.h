@@ -15,6 +15,7 @@
 
 #include "base/str.h"
 #include "net/listen.h"
+#include "store/store.h"
 #include "json/jdoc.h"
 
 #include "ingress/ingress.h"
@@ -23,6 +24,7 @@ struct delivery;
 struct httpd;
 struct httpd_request;
 struct loop;
+struct loop_timer;
 struct signature_key;
 
 /* An integration as its threads see it. */
@@ -80,9 +82,11 @@ struct ingress_thread {
 	/* The thread's own. */
 	struct site_config *config;
 	struct routes *routes;
-	struct jdoc doc;        /* Of the body being checked. */
-	struct delivery *spare; /* Used before, with their memory. */
-	size_t waiting;         /* Deliveries that the store has. */
+	struct jdoc doc;           /* Of the body being checked. */
+	struct delivery *spare;    /* Used before, with their memory. */
+	size_t waiting;            /* Deliveries that the store has. */
+	struct store_batch batch;  /* Those of this round of the loop. */
+	struct loop_timer *submit; /* Hands them in. */
 	struct bucket log_bucket;
 	struct bucket diagnosis_bucket;
 	uint64_t suppressed; /* Log lines that were not written. */

@@ -557,8 +557,10 @@ submit(struct delivery *d)
 	a->body = httpd_body(d->req);
 	a->received_unix_ms = clock_unix_ms();
 	if (t->waiting < t->ingress->max_waiting &&
-	    store_submit(t->ingress->store, &a->op, NULL) == 0) {
+	    store_collect(t->ingress->store, &t->batch, &a->op, NULL) == 0) {
 		t->waiting++;
+		if (t->batch.first == &a->op.mail)
+			loop_timer_now(t->submit);
 		return;
 	}
 	ingress_count(t, COUNT_OVERLOADED, 1);

@@ -264,6 +264,12 @@ loop_timer_set(struct loop_timer *timer, uint64_t ms)
 }
 
 void
+loop_timer_now(struct loop_timer *timer)
+{
+	event_active(timer->ev, EV_TIMEOUT, 0);
+}
+
+void
 loop_timer_cancel(struct loop_timer *timer)
 {
 	(void)event_del(timer->ev);

@@ -104,6 +104,9 @@ void loop_timer_free(struct loop_timer *timer);
 void loop_timer_set(struct loop_timer *timer, uint64_t ms);
 void loop_timer_cancel(struct loop_timer *timer);
 
+/* Call back once in this round of the loop, after what is ready already. */
+void loop_timer_now(struct loop_timer *timer);
+
 /* For bare events: ${ms} as libevent wants it; and have ${ev} called in ${ms}.
  * loop_arm() returns 0, or -1 if there is no memory. */
 struct timeval loop_timeval(uint64_t ms);

@@ -32,6 +32,10 @@
 /* Above this much unsent output nothing more is read: the host is behind. */
 #define OUT_HIGH (4U << 20)
 
+/* What many short jobs bring is sent together, but not later than that. */
+#define TOGETHER_NS 1000000
+#define TOGETHER_BYTES 16384
+
 /* What one read asks for at least. */
 #define READ_SIZE 65536
 
@@ -72,6 +76,7 @@ struct worker {
 	int stopping;
 	int status;             /* Of worker_main(). */
 	int over;               /* The socket is closed, or the host is mad. */
+	int handling;           /* Frames: what they bring is sent together. */
 	uint64_t questions;     /* That a script waits for in its slice. */
 	struct questions asked; /* That it waits for between slices. */
 	struct proto_page spare_page; /* Where there is no shared one. */
@@ -308,6 +313,8 @@ job_done(void *cookie, uint64_t job, const struct proto_outcome *outcome)
 	struct worker *w = cookie;
 
 	proto_put_outcome(&w->out, job, outcome);
+	if (w->handling)
+		return;
 	/* A later slice may take long: tell the host now.  What frees bundles
 	 * waits until no code of one is running. */
 	(void)event_add(w->writable, NULL);
@@ -464,12 +471,17 @@ handle(struct worker *w, const struct ipc_frame *f)
 /*
  * Handle the frames that have come.  A frame is taken out before it is handled,
  * since a question in there reads on in the same buffer.
+ *
+ * Jobs that end without having waited for anything have done nothing that shows
+ * outside, so that it is no harm if they run again; what they bring is sent
+ * together, unless that takes time.
  */
 static void
 handle_all(struct worker *w)
 {
 	struct ipc_frame f;
 	struct err err = ERR_INIT;
+	uint64_t sent_ns = clock_mono_ns(), now_ns;
 	char *payload;
 	ptrdiff_t n;
 
@@ -488,6 +500,7 @@ handle_all(struct worker *w)
 		payload = mem_strndup(f.payload.data, f.payload.len);
 		f.payload.data = payload;
 		w->in_at += (size_t)n;
+		w->handling = 1;
 		if (handle(w, &f) == -1) {
 			(void)fprintf(stderr,
 			    "moonpost worker: a message of type %u from the "
@@ -495,9 +508,16 @@ handle_all(struct worker *w)
 			    f.type);
 			leave(w, EXIT_PROTOCOL);
 		}
+		w->handling = 0;
 		free(payload);
-		settle(w);
+		now_ns = clock_mono_ns();
+		if (now_ns - sent_ns > TOGETHER_NS ||
+		    w->out.len - w->out_at > TOGETHER_BYTES) {
+			settle(w);
+			sent_ns = now_ns;
+		}
 	}
+	settle(w);
 	tidy(w);
 }
 

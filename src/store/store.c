@@ -627,21 +627,61 @@ store_close(struct store *store)
 	free(store);
 }
 
-int
-store_submit(struct store *store, struct store_op *op, struct err *err)
+/* Whether it is the reader's. */
+static int
+is_read(const struct store_op *op)
 {
-	int reads = op->kind == STORE_OP_LIST || op->kind == STORE_OP_GET ||
-		    op->kind == STORE_OP_COUNTS || op->kind == STORE_OP_INVALID;
+	return op->kind == STORE_OP_LIST || op->kind == STORE_OP_GET ||
+	       op->kind == STORE_OP_COUNTS || op->kind == STORE_OP_INVALID;
+}
 
-	if ((reads || op->kind == STORE_OP_APPEND) &&
+/* Count an operation in, if there is room for it. */
+static int
+admit(struct store *store, struct store_op *op, struct err *err)
+{
+	if ((is_read(op) || op->kind == STORE_OP_APPEND) &&
 	    atomic_load(&store->waiting) >= store->queue_max)
 		return err_set(err, ERR_UNAVAILABLE,
 		    "%zu operations wait for the disk already",
 		    store->queue_max);
 	clear_results(op, 0);
 	(void)atomic_fetch_add(&store->waiting, 1);
-	mailbox_put(reads ? store->to_reader : store->to_writer, &op->mail);
 	return 0;
+}
+
+int
+store_submit(struct store *store, struct store_op *op, struct err *err)
+{
+	if (admit(store, op, err) == -1)
+		return -1;
+	mailbox_put(
+	    is_read(op) ? store->to_reader : store->to_writer, &op->mail);
+	return 0;
+}
+
+int
+store_collect(struct store *store, struct store_batch *batch,
+    struct store_op *op, struct err *err)
+{
+	if (admit(store, op, err) == -1)
+		return -1;
+	op->mail.next = NULL;
+	if (batch->first == NULL)
+		batch->first = &op->mail;
+	else
+		batch->last->next = &op->mail;
+	batch->last = &op->mail;
+	return 0;
+}
+
+void
+store_submit_all(struct store *store, struct store_batch *batch)
+{
+	struct mail *first = batch->first;
+
+	batch->first = batch->last = NULL;
+	if (first != NULL)
+		mailbox_put_all(store->to_writer, first);
 }
 
 void

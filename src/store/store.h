@@ -437,6 +437,34 @@ void store_close(struct store *store);
 int store_submit(
     struct store *store, struct store_op *op, struct err *err) ATTR_MUSTCHECK;
 
+/* Operations of one thread that are to be handed in together.  All zero at
+ * first. */
+struct store_batch {
+	struct mail *first;
+	struct mail *last;
+};
+
+/**
+ * store_collect(store, batch, op, err):
+ * As store_submit(), but the writer is told later, by store_submit_all(): what
+ * a thread has for it in one round of its loop then costs one waking, and is
+ * likely to share a commit.  Not for the kinds that only read (LIST, GET,
+ * COUNTS, INVALID).
+ *
+ * Returns, Errors, Ownership: as store_submit().
+ * Thread:    that of ${batch}; does not block.
+ */
+int store_collect(struct store *store, struct store_batch *batch,
+    struct store_op *op, struct err *err) ATTR_MUSTCHECK;
+
+/**
+ * store_submit_all(store, batch):
+ * Hand in what was collected, in that order; ${batch} is empty then.
+ *
+ * Thread:    that of ${batch}; does not block.
+ */
+void store_submit_all(struct store *store, struct store_batch *batch);
+
 /**
  * store_watch(store, mailbox, ready, cookie):
  * Have ${ready} called, by ${mailbox}, after jobs of a script became due by an

@@ -104,11 +104,13 @@ give_back(struct store_op *op)
 }
 
 int
-store_submit(struct store *store, struct store_op *op, struct err *err)
+store_collect(struct store *store, struct store_batch *batch,
+    struct store_op *op, struct err *err)
 {
 	int rc = 0;
 
 	(void)store;
+	(void)batch;
 	(void)pthread_mutex_lock(&fake.lock);
 	if (fake.refuse) {
 		rc = err_set(err, ERR_UNAVAILABLE, "too many wait");
@@ -122,6 +124,13 @@ store_submit(struct store *store, struct store_op *op, struct err *err)
 	}
 	(void)pthread_mutex_unlock(&fake.lock);
 	return rc;
+}
+
+void
+store_submit_all(struct store *store, struct store_batch *batch)
+{
+	(void)store;
+	(void)batch;
 }
 
 int
