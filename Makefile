@@ -137,7 +137,11 @@ MICRO := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/b
 bench: all $(B)/tests/bench/peers/evhttp ## against other systems; installs them (BENCH_SECONDS, BENCH_ROUNDS)
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
 bench-micro: $(MICRO) ## parse, schema, Lua tables, HMAC, store, against other libraries
-	@for b in $(MICRO); do echo "$${b##*/}:"; $$b || exit 1; done
+	@mkdir -p $(BUILD)/bench-bodies && $(PYTHON) tests/bench/bodies.py $(BUILD)/bench-bodies
+	@$(B)/tests/bench/bench_json $(BUILD)/bench-bodies/*.json
+	@$(B)/tests/bench/bench_schema
+	@$(B)/tests/bench/bench_lua $(BUILD)/bench-bodies/*.json
+	@d=$$(mktemp -d) && $(B)/tests/bench/bench_store $$d/store 1280; rm -rf "$$d"
 
 # ---- habits ----------------------------------------------------------------
 .PHONY: format lint docs install dist clean help

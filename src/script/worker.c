@@ -1,6 +1,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -44,6 +45,9 @@
 
 /* And so long is waited for it, which is little after a long slice. */
 #define AHEAD_MS 10
+
+/* Beside the host on a core, it gets about a third of it. */
+#define WORKER_NICE 5
 
 /* A secret that does not come within this is not there. */
 #define SECRET_TIMEOUT_MS 10000
@@ -571,6 +575,8 @@ set_up_process(void)
 	(void)prctl(PR_SET_NAME, "moonpost-worker");
 	/* No other process of the user looks into this one's memory. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
+	/* Scripts run behind what comes in: the host goes first. */
+	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
 	/* Address space is limited, and an arena reserves 64 MiB of it. */
 	(void)mallopt(M_ARENA_MAX, 2);
 }
