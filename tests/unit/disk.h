@@ -442,8 +442,10 @@ DISK_FTRUNCATE(ftruncate64)
 ssize_t
 write(int fd, const void *data, size_t len)
 {
+	(void)pthread_mutex_lock(&disk.lock);
 	if (disk_of(fd) != NULL)
 		abort();
+	(void)pthread_mutex_unlock(&disk.lock);
 	return syscall(SYS_write, fd, data, len);
 }
 
@@ -452,8 +454,10 @@ rename(const char *from, const char *to)
 {
 	char rel[DISK_PATH];
 
+	(void)pthread_mutex_lock(&disk.lock);
 	if (disk_path(AT_FDCWD, from, rel) || disk_path(AT_FDCWD, to, rel))
 		abort();
+	(void)pthread_mutex_unlock(&disk.lock);
 	return (int)syscall(SYS_rename, from, to);
 }
 
@@ -551,6 +555,8 @@ disk_random(uint64_t *seed)
 static inline void
 disk_put(char **data, size_t *len, uint64_t off, const char *from, size_t n)
 {
+	if (n == 0)
+		return;
 	if (off + n > *len) {
 		*data = mem_realloc(*data, off + n + 1);
 		if (off > *len)

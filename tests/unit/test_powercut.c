@@ -199,7 +199,7 @@ chance(uint64_t n)
 static void
 check_facts(const char *when)
 {
-	char *text = life_text(), wanted[80], *line;
+	char *text = life_text(), wanted[96], *line;
 	size_t i, k;
 
 	cr_assert_null(strstr(text, "BROKEN"), "%s: %s", when, text);
