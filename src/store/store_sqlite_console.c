@@ -11,8 +11,8 @@
 #define BATCH 200 /* Deliveries that are looked at in one go. */
 #define PAGE 50   /* Deliveries of a page, by default and at most. */
 #define PAGE_MAX 500
-#define FEW 20000      /* Live jobs that are sorted rather than searched. */
-#define SLACK_MS 60000 /* By which arrival and id may be out of step. */
+#define SCRIPTS_MAX 256 /* That are looked at one by one for a list. */
+#define SLACK_MS 60000  /* By which arrival and id may be out of step. */
 
 /* The states of a delivery's jobs, the worst last: it decides. */
 static const enum store_state by_weight[] = {STORE_DONE, STORE_DROPPED,
@@ -438,33 +438,135 @@ running_deliveries(struct sq *sq, uint64_t before, uint64_t *ids)
 	return n;
 }
 
-/* How many jobs are pending or retrying, for a choice of the way. */
-static uint64_t
-live_jobs(struct sq *sq)
+/* Put ids into a list that has the newest first, each once, and cut it. */
+static int
+merge_ids(uint64_t *ids, int n, const uint64_t *more, int nmore)
 {
-	struct store_counts counts;
+	uint64_t all[2 * BATCH];
+	int i, count = 0;
 
-	(void)memset(&counts, 0, sizeof(counts));
-	sq_counts(sq, &counts);
-	return counts.ret_jobs[STORE_PENDING] + counts.ret_jobs[STORE_RUNNING] +
-	       counts.ret_jobs[STORE_RETRYING];
+	for (i = 0; i < n; i++)
+		all[i] = ids[i];
+	for (i = 0; i < nmore; i++)
+		all[n + i] = more[i];
+	qsort(all, (size_t)(n + nmore), sizeof(*all), downward);
+	for (i = 0; i < n + nmore && count < BATCH; i++) {
+		if (count == 0 || ids[count - 1] != all[i])
+			ids[count++] = all[i];
+	}
+	return count;
+}
+
+/* The ids of the scripts that a filter is about, in one go. */
+static int
+script_ids(struct sq *sq, const struct store_list *op, uint64_t *ids, int max,
+    struct err *err)
+{
+	sqlite3_stmt *stmt;
+	int n = 0, rc = 0;
+
+	stmt = sq_get(&sq->rconn, SQ_LIST_SCRIPTS,
+	    "SELECT id FROM script WHERE (?1 IS NULL OR name = ?1)"
+	    " AND (?2 IS NULL OR integration = ?2)",
+	    err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind_text(stmt, 1, op->script);
+	sq_bind_text(stmt, 2, op->integration);
+	while (n < max && (rc = sq_row(&sq->rconn, stmt, err)) == 1)
+		ids[n++] = sq_u64(stmt, 0);
+	(void)sqlite3_reset(stmt);
+	return rc == -1 ? -1 : n;
+}
+
+/*
+ * Deliveries with a job of a script (or of any, if none is named), with
+ * ${pending} only those whose job waits for its turn: each script has its own
+ * in order, and so the newest of all are among the newest of each.  -2: there
+ * are too many scripts.
+ */
+static int
+by_script(struct sq *sq, const struct store_list *op, int pending,
+    uint64_t before, uint64_t *ids, struct err *err)
+{
+	uint64_t scripts[SCRIPTS_MAX], more[BATCH];
+	int nscripts, n = 0, nmore, i;
+	sqlite3_stmt *stmt;
+
+	nscripts = script_ids(sq, op, scripts, SCRIPTS_MAX, err);
+	if (nscripts == -1 || nscripts == SCRIPTS_MAX)
+		return nscripts == -1 ? -1 : -2;
+	for (i = 0; i < nscripts; i++) {
+		if (pending)
+			stmt = sq_get(&sq->rconn, SQ_LIST_DUE,
+			    "SELECT id >> 10 FROM job INDEXED BY job_due"
+			    " WHERE script = ?2 AND due = 0 AND id < ?1 << 10"
+			    " ORDER BY id DESC",
+			    err);
+		else
+			stmt = sq_get(&sq->rconn, SQ_LIST_SCRIPT,
+			    "SELECT id >> 10 FROM job INDEXED BY job_script"
+			    " WHERE script = ?2 AND id < ?1 << 10"
+			    " ORDER BY id DESC",
+			    err);
+		if (stmt == NULL)
+			return -1;
+		sq_bind(stmt, 1, before);
+		sq_bind(stmt, 2, scripts[i]);
+		nmore = read_ids(sq, stmt, more, err);
+		if (nmore == -1)
+			return -1;
+		n = merge_ids(ids, n, more, nmore);
+	}
+	return n;
+}
+
+/* Deliveries with a job that is pending: due, or behind another of its key. */
+static int
+pending_deliveries(struct sq *sq, const struct store_list *op, uint64_t before,
+    uint64_t *ids, struct err *err)
+{
+	uint64_t more[BATCH];
+	sqlite3_stmt *stmt;
+	int n, nmore;
+
+	n = by_script(sq, op, 1, before, ids, err);
+	if (n < 0)
+		return n;
+	stmt = sq_get(&sq->rconn, SQ_LIST_BLOCKED,
+	    "SELECT id >> 10 FROM job INDEXED BY job_blocked"
+	    " WHERE blocked IS NOT NULL AND id < ? << 10"
+	    " ORDER BY id DESC LIMIT 20000",
+	    err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind(stmt, 1, before);
+	nmore = read_ids(sq, stmt, more, err);
+	return nmore == -1 ? -1 : merge_ids(ids, n, more, nmore);
 }
 
 /*
  * The next deliveries below ${before} that may be meant, the newest first.  The
- * filter on the state has indexes; all else is found by looking.
+ * filters on state and script have indexes; all else is found by looking.
  */
 static int
-candidates(struct sq *sq, const char *state, uint64_t before, uint64_t *ids,
-    struct err *err)
+candidates(struct sq *sq, const struct store_list *op, uint64_t before,
+    uint64_t *ids, struct err *err)
 {
 	enum store_state s = STORE_DONE;
 	sqlite3_stmt *stmt;
+	int n = -2;
 
-	if (state != NULL && store_state_parse(state, &s) == -1)
+	if (op->state != NULL && store_state_parse(op->state, &s) == -1)
 		return 0;
 	if (s == STORE_RUNNING)
 		return running_deliveries(sq, before, ids);
+	if (s == STORE_PENDING)
+		n = pending_deliveries(sq, op, before, ids, err);
+	else if (s == STORE_DONE && op->script != NULL)
+		n = by_script(sq, op, 0, before, ids, err);
+	if (n != -2)
+		return n;
 	if (s == STORE_DEAD || s == STORE_DROPPED) {
 		stmt = sq_get(&sq->rconn, SQ_LIST_FAILED,
 		    "SELECT id >> 10 FROM job WHERE failed = ?2"
@@ -480,15 +582,6 @@ candidates(struct sq *sq, const char *state, uint64_t before, uint64_t *ids,
 		    "SELECT id >> 10 FROM job INDEXED BY job_due"
 		    " WHERE due > 0 AND id < ?1 << 10 AND ?2"
 		    " ORDER BY id DESC LIMIT 1000",
-		    err);
-	} else if (s == STORE_PENDING && live_jobs(sq) < FEW) {
-		stmt = sq_get(&sq->rconn, SQ_LIST_PENDING,
-		    "SELECT id >> 10 FROM (SELECT id FROM job"
-		    "  INDEXED BY job_due WHERE due = 0"
-		    " UNION ALL SELECT id FROM job INDEXED BY job_blocked"
-		    "  WHERE blocked IS NOT NULL)"
-		    " WHERE id < ?1 << 10 AND ?2 = 0 ORDER BY id DESC"
-		    " LIMIT 1000",
 		    err);
 	} else {
 		stmt = sq_get(&sq->rconn, SQ_LIST_ALL,
@@ -584,7 +677,7 @@ fill_page(struct sq *sq, struct store_list *op, struct buf *out, uint64_t *next,
 	int n, i, rc;
 
 	for (;;) {
-		n = candidates(sq, op->state, at, ids, &op->op.err);
+		n = candidates(sq, op, at, ids, &op->op.err);
 		if (n <= 0) {
 			*next = n == 0 ? 0 : at;
 			return n;

@@ -56,6 +56,8 @@ static const char *const steps[] = {
     "CREATE TABLE seen (id INTEGER PRIMARY KEY, at INTEGER, entries BLOB);",
     /* When the script went away. */
     "ALTER TABLE script ADD COLUMN gone INTEGER;",
+    /* For lists: the deliveries of one script. */
+    "CREATE INDEX job_script ON job (script);",
 };
 
 int
