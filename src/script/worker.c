@@ -570,8 +570,11 @@ static void
 set_up_process(void)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
-	/* Ctrl-C on the terminal is the host's; it tells us to stop. */
+	/* What is sent to all processes of a terminal or a service is the
+	 * host's; it tells us to stop when the handlers have ended. */
 	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
 	(void)prctl(PR_SET_NAME, "moonpost-worker");
 	/* No other process of the user looks into this one's memory. */
 	(void)prctl(PR_SET_DUMPABLE, 0);

@@ -1,6 +1,7 @@
 """SIGTERM and SIGHUP while there is something to do: nothing that got a 200 is lost."""
 
 import json
+import os
 import signal
 import socket
 import threading
@@ -53,6 +54,25 @@ def test_what_ends_in_time_is_done_and_the_rest_runs_after_the_restart(tmp_path)
         assert {line["attempt"] for line in begun} == {1}, "put back uncharged"
         states = {d["id"]: d["state"] for d in host.api("deliveries")["deliveries"]}
         assert states == {i: "done" for i in short + long + waiting}
+
+
+def workers_of(pid):
+    """The processes that it has started."""
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(p) for p in f.read().split()]
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_manager_may_signal_every_process(tmp_path, sig):
+    host = serve(tmp_path)
+    i = send(host, 1, 1)
+    host.log(msg="begin")
+    for pid in workers_of(host.process.pid):
+        os.kill(pid, sig)
+        os.kill(pid, signal.SIGHUP)
+    assert host.stop(sig) == 0, host.tail()
+    assert host.logged(msg="job done", delivery=i)
+    assert not host.logged(msg="worker gone")
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
