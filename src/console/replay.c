@@ -169,19 +169,18 @@ static void
 given(struct store_op *op)
 {
 	struct replay *r = op->cookie;
-	struct store_replay *done = &r->u.replay;
+	char *names = r->u.replay.ret_json;
 
+	/* Of many, one may have gone meanwhile. */
 	if (op->rc == -1 && !(r->many && op->err.code == ERR_NOT_FOUND)) {
 		fail(r, &op->err);
-		return;
-	}
-	r->count += op->rc == -1 ? 0 : done->ret_count;
-	if (r->many) {
-		free(done->ret_json);
+	} else if (r->many) {
+		r->count += op->rc == -1 ? 0 : r->u.replay.ret_count;
 		next_of_many(r);
-		return;
+	} else {
+		answer_replayed(r, names);
 	}
-	answer_replayed(r, done->ret_json);
+	free(names);
 }
 
 static int
