@@ -232,7 +232,7 @@ app_console_delivery(void *cookie, const struct store_append *append)
 	struct app_console *c = cookie;
 	struct news *news;
 
-	if (c == NULL)
+	if (c == NULL || !console_is_followed(c->console))
 		return;
 	if (atomic_fetch_add(&c->news, 1) >= NEWS_MAX) {
 		(void)atomic_fetch_sub(&c->news, 1);

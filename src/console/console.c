@@ -509,6 +509,12 @@ console_address(const struct console *console)
 /* ---- what is told -----------------------------------------------------------
  */
 
+int
+console_is_followed(const struct console *console)
+{
+	return events_are_wanted(console->events);
+}
+
 void
 console_delivery_json(const struct store_append *a, struct buf *out)
 {
@@ -570,6 +576,8 @@ console_tell_job(struct console *console, const struct store_job *job,
 	int ended = state != STORE_RUNNING && state != STORE_PENDING;
 	char id[24];
 
+	if (!events_are_wanted(console->events))
+		return;
 	(void)snprintf(
 	    id, sizeof(id), "%llu", (unsigned long long)job->delivery_id);
 	jwrite_object(&w);
@@ -588,6 +596,13 @@ console_tell_job(struct console *console, const struct store_job *job,
 	jwrite_time(&w, state == STORE_RETRYING ? next_unix_ms : 0);
 	jwrite_member_text(&w, "error", error);
 	jwrite_object_end(&w);
-	console_put_event(console, "job", (struct str){text.data, text.len});
+
+	/* Only what a script has said may hold a secret. */
+	if (error != NULL)
+		console_put_event(
+		    console, "job", (struct str){text.data, text.len});
+	else
+		events_put(
+		    console->events, "job", (struct str){text.data, text.len});
 	buf_free(&text);
 }

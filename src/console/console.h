@@ -118,6 +118,10 @@ void console_reloaded(struct console *console);
  * lists again.
  */
 
+/* Whether anybody follows, or may come back: else nothing need be told.
+ * Thread: any. */
+int console_is_followed(const struct console *console);
+
 /**
  * console_delivery_json(append, out):
  * Append a delivery that was stored just now, as the console shows it.

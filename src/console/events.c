@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,9 @@
 
 /* Something is said that often, so that a dead connection is noticed. */
 #define PING_MS 15000
+
+/* Whoever followed may come back within that. */
+#define GRACE_MS 600000
 
 /* A client waits that long before it comes back. */
 #define RETRY "retry: 1000\n\n"
@@ -48,6 +52,8 @@ struct events {
 	uint64_t next_id;
 	struct follower *followers;
 	unsigned int nfollowers;
+	atomic_int wanted;
+	uint64_t grace_mono_ms; /* Its end, while nobody follows. */
 };
 
 static void
@@ -106,14 +112,35 @@ send_to_all(struct events *e, struct str text)
 	}
 }
 
+/* Nobody has been here for long.  Who was, has missed something from now on. */
+static void
+forget(struct events *e)
+{
+	atomic_store(&e->wanted, 0);
+	while (e->n > 0)
+		drop_oldest(e);
+	e->next_id++;
+}
+
 static void
 ping_cb(void *cookie)
 {
 	struct events *e = cookie;
 
-	send_to_all(e, STR(": still here\n\n"));
-	if (e->followers != NULL)
-		loop_timer_set(e->ping, PING_MS);
+	if (e->followers != NULL) {
+		e->grace_mono_ms = clock_mono_ms() + GRACE_MS;
+		send_to_all(e, STR(": still here\n\n"));
+	} else if (clock_mono_ms() >= e->grace_mono_ms) {
+		forget(e);
+		return;
+	}
+	loop_timer_set(e->ping, PING_MS);
+}
+
+int
+events_are_wanted(const struct events *e)
+{
+	return atomic_load_explicit(&e->wanted, memory_order_relaxed);
 }
 
 struct events *
@@ -151,6 +178,8 @@ events_put(struct events *e, const char *name, struct str data)
 	struct buf text = BUF_INIT;
 	struct event_kept *kept;
 
+	if (!events_are_wanted(e))
+		return;
 	buf_printf(&text,
 	    "id: %llu\nevent: %s\ndata: ", (unsigned long long)e->next_id,
 	    name);
@@ -218,8 +247,10 @@ events_follow(struct events *e, struct httpd_request *req)
 	f->req = req;
 	f->next = e->followers;
 	e->followers = f;
-	if (e->nfollowers++ == 0)
+	e->nfollowers++;
+	if (!atomic_exchange(&e->wanted, 1))
 		loop_timer_set(e->ping, PING_MS);
+	e->grace_mono_ms = clock_mono_ms() + GRACE_MS;
 	httpd_stream_begin(req, headers, NELEMS(headers), gone_cb, f);
 	if (send_to(f, STR(RETRY)) && since != NULL && since[0] != '\0')
 		send_missed(f, last);

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -58,9 +59,7 @@ is_secret_header(struct str name)
 	if (name.len >= sizeof(text))
 		return 1;
 	for (i = 0; i < name.len; i++)
-		text[i] = name.data[i] >= 'A' && name.data[i] <= 'Z'
-			      ? (char)(name.data[i] | 0x20)
-			      : name.data[i];
+		text[i] = (char)tolower((unsigned char)name.data[i]);
 	text[i] = '\0';
 	if (strncmp(text, "x-", 2) == 0)
 		return 1;

@@ -145,8 +145,11 @@ void
 console_tell_script(
     struct console *console, const char *integration, const char *name)
 {
-	struct census *c = mem_zalloc(sizeof(*c));
+	struct census *c;
 
+	if (!console_is_followed(console))
+		return;
+	c = mem_zalloc(sizeof(*c));
 	c->console = console;
 	add_script(c, integration, name);
 	begin_census(c);
