@@ -280,10 +280,19 @@ start_file(struct segment *seg, struct err *err)
 {
 	char name[PATH_SIZE];
 
-	seg->file = seg->last + 1;
-	file_name(seg->file, name);
-	seg->fd = openat(seg->dirfd, name,
-	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/*
+	 * A file that is there already was begun while the disk refused, to be
+	 * unlinked even: nothing in it counts, and the next number will do.
+	 */
+	for (;;) {
+		seg->file = seg->last + 1;
+		file_name(seg->file, name);
+		seg->fd = openat(seg->dirfd, name,
+		    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (seg->fd != -1 || errno != EEXIST)
+			break;
+		seg->last = seg->file;
+	}
 	if (seg->fd == -1 || fsync(seg->dirfd) == -1) {
 		(void)refused(seg, "create", err);
 		if (seg->fd != -1)
