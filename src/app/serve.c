@@ -23,9 +23,9 @@
 #include "ingress/ingress.h"
 #include "net/guard.h"
 #include "net/loop.h"
-#include "script/source.h"
-#include "script/watch.h"
 #include "store/store.h"
+#include "wire/source.h"
+#include "wire/watch.h"
 
 #include "app/app.h"
 #include "app/console.h"

@@ -16,7 +16,7 @@
 
 #include "config/config.h"
 #include "config/option.h"
-#include "script/remote.h"
+#include "wire/remote.h"
 
 #include "app/settings.h"
 

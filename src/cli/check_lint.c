@@ -6,10 +6,10 @@
 #include "base/str.h"
 
 #include "catalog/catalog.h"
-#include "script/lint.h"
-#include "script/proto.h"
-#include "script/remote.h"
-#include "script/source.h"
+#include "lint/lint.h"
+#include "wire/proto.h"
+#include "wire/remote.h"
+#include "wire/source.h"
 
 #include "cli/check_lint.h"
 

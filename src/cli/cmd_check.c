@@ -12,9 +12,9 @@
 #include "catalog/catalog.h"
 #include "config/config.h"
 #include "config/option.h"
-#include "script/proto.h"
-#include "script/remote.h"
-#include "script/source.h"
+#include "wire/proto.h"
+#include "wire/remote.h"
+#include "wire/source.h"
 
 #include "cli/check_lint.h"
 #include "cli/cmd.h"

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "script/proto.h"
 #include "script/worker.h"
+#include "wire/proto.h"
 
 #include "cli/cmd.h"
 

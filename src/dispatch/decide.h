@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "script/proto.h"
 #include "store/store.h"
+#include "wire/proto.h"
 
 /* So many failed jobs one after the other, and only one is tried at a time. */
 #define DECIDE_THROTTLE_AFTER 20

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
-#include "script/proto.h"
 #include "store/store.h"
+#include "wire/proto.h"
 
 struct buf;
 struct catalog;

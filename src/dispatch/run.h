@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "script/proto.h"
 #include "store/store.h"
+#include "wire/proto.h"
 
 struct bundle;
 struct feed;

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "dispatch/decide.h"
 #include "dispatch/version.h"
-#include "script/source.h"
+#include "wire/source.h"
 
 #include "dispatch/scripts_internal.h"
 

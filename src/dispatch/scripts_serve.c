@@ -13,8 +13,8 @@
 #include "dispatch/decide.h"
 #include "dispatch/version.h"
 #include "net/loop.h"
-#include "script/proto.h"
-#include "script/source.h"
+#include "wire/proto.h"
+#include "wire/source.h"
 
 #include "dispatch/scripts_internal.h"
 

@@ -11,8 +11,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "script/proto.h"
-#include "script/source.h"
+#include "wire/proto.h"
+#include "wire/source.h"
 #include "json/jdoc.h"
 #include "json/jwrite.h"
 

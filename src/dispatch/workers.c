@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "dispatch/decide.h"
 #include "net/loop.h"
-#include "script/spawn.h"
+#include "wire/spawn.h"
 
 #include "dispatch/workers.h"
 

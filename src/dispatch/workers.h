@@ -17,7 +17,7 @@
 #include "base/buf.h"
 #include "base/compiler.h"
 #include "base/ipc.h"
-#include "script/proto.h"
+#include "wire/proto.h"
 
 struct event_base;
 struct worker;

@@ -17,8 +17,8 @@
 #include "base/compiler.h"
 #include "base/str.h"
 
-#include "script/proto.h"
 #include "script/vm.h"
+#include "wire/proto.h"
 
 struct bundle;
 struct event_base;

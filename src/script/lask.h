@@ -23,7 +23,7 @@
 
 #include "base/str.h"
 
-#include "script/proto.h"
+#include "wire/proto.h"
 
 struct buf;
 struct lask;

@@ -18,7 +18,7 @@
 #include "base/compiler.h"
 #include "base/str.h"
 
-#include "script/proto.h"
+#include "wire/proto.h"
 
 struct err;
 struct event_base;

@@ -26,9 +26,9 @@
 #include "net/guard.h"
 
 #include "script/bundle.h"
-#include "script/proto.h"
 #include "script/question.h"
 #include "script/worker.h"
+#include "wire/proto.h"
 
 /* Above this much unsent output nothing more is read: the host is behind. */
 #define OUT_HIGH (4U << 20)

@@ -3,7 +3,7 @@
 
 /*
  * The worker process: scripts are loaded here and jobs are run, on the word of
- * the host at the other end of a socket (script/proto.h).
+ * the host at the other end of a socket (wire/proto.h).
  *
  * Floor: 4 (script).  May include base/, json/.
  */

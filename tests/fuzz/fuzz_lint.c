@@ -5,7 +5,7 @@
 
 #include "base/compiler.h"
 
-#include "script/lint.h"
+#include "lint/lint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

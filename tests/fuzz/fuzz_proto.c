@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/ipc.h"
 
-#include "script/proto.h"
+#include "wire/proto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -17,8 +17,8 @@
 #include "catalog/routes.h"
 #include "dispatch/dispatch.h"
 #include "net/loop.h"
-#include "script/source.h"
 #include "store/store.h"
+#include "wire/source.h"
 
 #include "unit/scratch.h"
 

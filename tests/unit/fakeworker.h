@@ -26,7 +26,7 @@
 #include "base/buf.h"
 #include "base/ipc.h"
 #include "base/mem.h"
-#include "script/proto.h"
+#include "wire/proto.h"
 
 #define FAKE_MAX 64
 

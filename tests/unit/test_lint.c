@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/compiler.h"
 
-#include "script/lint.h"
+#include "lint/lint.h"
 
 static const char *const globals[] = {
     "print", "http", "log", "json", "string", "table", "ipairs", "require"};

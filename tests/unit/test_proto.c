@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#include "script/proto.h"
+#include "wire/proto.h"
 
 static struct buf out;
 static struct ipc_frame frame;

@@ -1,6 +1,6 @@
 /* Which version of a script is served: with a real store and fake workers. */
 
-#include "script/watch.h"
+#include "wire/watch.h"
 #include "json/jwrite.h"
 
 #include "unit/fakeworker.h"

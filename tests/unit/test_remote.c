@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "script/remote.h"
+#include "wire/remote.h"
 
 #include "unit/fakeworker.h"
 

@@ -2,8 +2,8 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "script/proto.h"
-#include "script/source.h"
+#include "wire/proto.h"
+#include "wire/source.h"
 
 #include "unit/scratch.h"
 

@@ -3,8 +3,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "dispatch/version.h"
-#include "script/proto.h"
-#include "script/source.h"
+#include "wire/proto.h"
+#include "wire/source.h"
 
 #include "unit/scratch.h"
 

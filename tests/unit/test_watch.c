@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "script/source.h"
-#include "script/watch.h"
+#include "wire/source.h"
+#include "wire/watch.h"
 
 #include "unit/scratch.h"
 

@@ -16,9 +16,9 @@
 #include "base/err.h"
 #include "base/ipc.h"
 #include "base/mem.h"
-#include "script/proto.h"
-#include "script/spawn.h"
 #include "script/worker.h"
+#include "wire/proto.h"
+#include "wire/spawn.h"
 
 /*
  * A whole worker, over its socket: in a forked child of the test, and as the

@@ -1,5 +1,5 @@
-#ifndef SCRIPT_WATCH_H_
-#define SCRIPT_WATCH_H_
+#ifndef WIRE_WATCH_H_
+#define WIRE_WATCH_H_
 
 /*
  * Notices that a folder of scripts has changed: by inotify on the folder and
@@ -11,7 +11,7 @@
  * for, and one that vanished gets a moment to come back, as some editors move
  * the old file away first.
  *
- * Floor: 4 (script).  May include base/.
+ * Floor: 3 (wire).  May include base/, net/.
  */
 
 #include "base/compiler.h"
@@ -68,4 +68,4 @@ void watch_look(struct watch *watch);
 /* Watch no more.  Not from within a callback.  watch_stop(NULL) is allowed. */
 void watch_stop(struct watch *watch);
 
-#endif /* !SCRIPT_WATCH_H_ */
+#endif /* !WIRE_WATCH_H_ */

@@ -1,11 +1,11 @@
-#ifndef SCRIPT_LINT_H_
-#define SCRIPT_LINT_H_
+#ifndef LINT_LINT_H_
+#define LINT_LINT_H_
 
 /*
  * A reader of Lua 5.4 source that runs nothing: it finds the misspelt names
  * that Lua itself finds only when a handler stumbles over them.
  *
- * Floor: 4 (script).  May include base/.
+ * Floor: 2 (lint).  May include base/.
  */
 
 #include <stddef.h>
@@ -62,4 +62,4 @@ void lint_check(struct str source, const struct lint_known *known,
  */
 void lint_globals(struct str source, lint_global_cb *found, void *cookie);
 
-#endif /* !SCRIPT_LINT_H_ */
+#endif /* !LINT_LINT_H_ */

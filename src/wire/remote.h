@@ -1,19 +1,19 @@
-#ifndef SCRIPT_REMOTE_H_
-#define SCRIPT_REMOTE_H_
+#ifndef WIRE_REMOTE_H_
+#define WIRE_REMOTE_H_
 
 /*
  * A worker for a command that waits: loading a script to see whether it does,
  * or evaluating a file of configuration.  Whatever the code does, the caller
  * gets its answer within the deadline and lives on.
  *
- * Floor: 4 (script).  May include base/.
+ * Floor: 3 (wire).  May include base/.
  */
 
 #include <stdint.h>
 
 #include "base/compiler.h"
 #include "base/str.h"
-#include "script/proto.h"
+#include "wire/proto.h"
 
 struct err;
 struct remote;
@@ -75,4 +75,4 @@ int remote_eval(struct remote *remote, const char *name, const char *source,
 /* Stop the worker.  remote_close(NULL) has no effect. */
 void remote_close(struct remote *remote);
 
-#endif /* !SCRIPT_REMOTE_H_ */
+#endif /* !WIRE_REMOTE_H_ */

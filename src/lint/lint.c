@@ -5,9 +5,9 @@
 #include "base/compiler.h"
 #include "base/mem.h"
 
-#include "script/lintlex.h"
+#include "lint/lintlex.h"
 
-#include "script/lint.h"
+#include "lint/lint.h"
 
 /* Names that are compared with a misspelt one. */
 #define MAX_CANDIDATES 1000

@@ -1,5 +1,5 @@
-#ifndef SCRIPT_SPAWN_H_
-#define SCRIPT_SPAWN_H_
+#ifndef WIRE_SPAWN_H_
+#define WIRE_SPAWN_H_
 
 /*
  * Starting a worker process: this same binary with the command `worker`, an
@@ -11,7 +11,7 @@
  * descriptors and on its address space.  (Not on the number of processes: that
  * one counts all of the user's, and libcurl resolves names in threads.)
  *
- * Floor: 4 (script).  May include base/.
+ * Floor: 3 (wire).  May include base/.
  */
 
 #include <sys/types.h>
@@ -20,7 +20,7 @@
 
 #include "base/compiler.h"
 
-#include "script/proto.h"
+#include "wire/proto.h"
 
 struct err;
 
@@ -61,4 +61,4 @@ int worker_spawn(const char *program, uint64_t address_bytes,
  */
 void worker_proc_clear(struct worker_proc *proc);
 
-#endif /* !SCRIPT_SPAWN_H_ */
+#endif /* !WIRE_SPAWN_H_ */

@@ -1,5 +1,5 @@
-#ifndef SCRIPT_SOURCE_H_
-#define SCRIPT_SOURCE_H_
+#ifndef WIRE_SOURCE_H_
+#define WIRE_SOURCE_H_
 
 /*
  * What lies in a folder of scripts, read at one moment: an immutable snapshot
@@ -7,7 +7,7 @@
  * script, but for tests (*_test.lua) and hidden files; every *.lua in its lib/
  * is code that they share.
  *
- * Floor: 4 (script).  May include base/.
+ * Floor: 3 (wire).  May include base/.
  */
 
 #include <stddef.h>
@@ -113,4 +113,4 @@ int source_file_same(const struct source_file *a, const struct source_file *b);
 void source_fill(const struct source *source, const struct source_file *script,
     const char *integration, struct proto_load *ret_load);
 
-#endif /* !SCRIPT_SOURCE_H_ */
+#endif /* !WIRE_SOURCE_H_ */

@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-#include "script/proto.h"
+#include "wire/proto.h"
 
 /* What an element of an array takes on the wire at the very least. */
 #define MIN_ELEMENT 4

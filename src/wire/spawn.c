@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 
-#include "script/spawn.h"
+#include "wire/spawn.h"
 
 /* Hundreds of connections to peers, and some room. */
 #define MAX_FILES 4096

@@ -14,9 +14,9 @@
 #include "base/err.h"
 #include "base/ipc.h"
 #include "base/mem.h"
-#include "script/spawn.h"
+#include "wire/spawn.h"
 
-#include "script/remote.h"
+#include "wire/remote.h"
 
 #define READ_BYTES 65536
 

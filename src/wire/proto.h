@@ -1,5 +1,5 @@
-#ifndef SCRIPT_PROTO_H_
-#define SCRIPT_PROTO_H_
+#ifndef WIRE_PROTO_H_
+#define WIRE_PROTO_H_
 
 /*
  * What host and worker say to each other over their socketpair (base/ipc).  The
@@ -10,7 +10,7 @@
  * A `bundle` is one loaded generation of one script: the host numbers them, and
  * a new version of a script is a new bundle in the same worker.
  *
- * Floor: 4 (script).  May include base/.
+ * Floor: 3 (wire).  May include base/.
  */
 
 #include <stddef.h>
@@ -295,4 +295,4 @@ int proto_get_answer(
 void proto_put_call(struct buf *out, uint64_t job, const struct proto_call *m);
 int proto_get_call(struct str payload, struct proto_call *ret) ATTR_MUSTCHECK;
 
-#endif /* !SCRIPT_PROTO_H_ */
+#endif /* !WIRE_PROTO_H_ */

@@ -15,9 +15,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/loop.h"
-#include "script/source.h"
+#include "wire/source.h"
 
-#include "script/watch.h"
+#include "wire/watch.h"
 
 /* Quiet for so long: several files saved at once are one change. */
 #define SETTLE_MS 30

@@ -2,7 +2,7 @@
 
 #include "base/compiler.h"
 
-#include "script/lintlex.h"
+#include "lint/lintlex.h"
 
 static const char *const words[] = {"and", "break", "do", "else", "elseif",
     "end", "false", "for", "function", "goto", "if", "in", "local", "nil",

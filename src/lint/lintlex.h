@@ -1,11 +1,11 @@
-#ifndef SCRIPT_LINTLEX_H_
-#define SCRIPT_LINTLEX_H_
+#ifndef LINT_LINTLEX_H_
+#define LINT_LINTLEX_H_
 
 /*
  * Lua 5.4 source as tokens, for lint.  Anything that is not Lua ends the source
  * there.
  *
- * Floor: 4 (script).  May include base/.
+ * Floor: 2 (lint).  May include base/.
  */
 
 #include <stddef.h>
@@ -77,4 +77,4 @@ void lintlex_next(struct lintlex *lx);
 /* That was no Lua: nothing more follows. */
 void lintlex_fail(struct lintlex *lx);
 
-#endif /* !SCRIPT_LINTLEX_H_ */
+#endif /* !LINT_LINTLEX_H_ */

@@ -11,9 +11,9 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "script/proto.h"
+#include "wire/proto.h"
 
-#include "script/source.h"
+#include "wire/source.h"
 
 #define SUFFIX ".lua"
 #define SUFFIX_TEST "_test.lua"
