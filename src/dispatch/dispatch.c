@@ -387,6 +387,7 @@ describe(const struct script *script, struct dispatch_script *ret)
 	    .loaded_unix_ms = v == NULL ? 0 : v->loaded_unix_ms,
 	    .handlers = v == NULL ? NULL : v->handlers,
 	    .nhandlers = v == NULL ? 0 : v->nhandlers,
+	    .declared = v == NULL ? NULL : v->declared,
 	    .error = script->error,
 	    .running = script->feed->running,
 	    .paused = script->paused,

@@ -78,6 +78,8 @@ struct dispatch_script {
 	uint64_t loaded_unix_ms;
 	char *const *handlers;
 	size_t nhandlers;
+	const char
+	    *declared;     /* JSON, as in struct proto_loaded; NULL: nothing. */
 	const char *error; /* NULL: none. */
 	unsigned int running;
 	int paused;

@@ -62,6 +62,7 @@ version_unref(struct version *v)
 		return;
 	free_names(v->handlers, v->nhandlers);
 	free_names(v->libs, v->nlibs);
+	free(v->declared);
 	source_unref(v->source);
 	free(v);
 }
@@ -99,10 +100,12 @@ version_set_loaded(struct version *v, const struct proto_loaded *loaded)
 {
 	free_names(v->handlers, v->nhandlers);
 	free_names(v->libs, v->nlibs);
+	free(v->declared);
 	v->handlers = copy_names(loaded->handlers, loaded->nhandlers);
 	v->nhandlers = loaded->nhandlers;
 	v->libs = copy_names(loaded->libs, loaded->nlibs);
 	v->nlibs = loaded->nlibs;
+	v->declared = mem_strdup(loaded->declared);
 	set_id(v);
 }
 
@@ -213,6 +216,8 @@ put_trailer(const struct version *v, struct buf *out)
 		jwrite_text(&w, name.data);
 	}
 	jwrite_array_end(&w);
+	if (v->declared != NULL)
+		jwrite_member_text(&w, "declared", v->declared);
 	jwrite_object_end(&w);
 	buf_putc(out, '\n');
 	buf_free(&name);
@@ -403,6 +408,9 @@ version_load(const char *data_dir, const char *integration, const char *name,
 	v = version_create(source, source_script(source, name));
 	source_unref(source);
 	v->handlers = texts_of(kept.handlers, &v->nhandlers);
+	s = jdoc_get_str(jdoc_root(&kept.doc), "declared");
+	if (s.data != NULL)
+		v->declared = mem_strndup(s.data, s.len);
 	v->nlibs = nread;
 	v->libs = mem_array(nread + 1, sizeof(*v->libs));
 	for (i = 0; i < nread; i++)

@@ -34,6 +34,7 @@ struct version {
 	size_t nhandlers;
 	char **libs; /* Names that it required. */
 	size_t nlibs;
+	char *declared; /* JSON, as in struct proto_loaded; NULL: nothing. */
 	char id[VERSION_ID_SIZE]; /* Of the text and those libs. */
 	uint64_t loaded_unix_ms;  /* 0: never yet. */
 };

@@ -12,6 +12,7 @@
 
 #include "script/bundle.h"
 #include "script/convert.h"
+#include "script/declare.h"
 #include "script/l_event.h"
 #include "script/l_step.h"
 #include "script/vm.h"
@@ -245,6 +246,7 @@ bundle_load(const struct bundle_env *env, uint64_t id,
 	struct bundle *b = mem_zalloc(sizeof(*b));
 	struct names handlers = {0}, libs = {0};
 	struct proto_outcome outcome = {0};
+	struct err err = ERR_INIT;
 
 	TAILQ_INIT(&b->jobs);
 	b->env = env;
@@ -255,6 +257,13 @@ bundle_load(const struct bundle_env *env, uint64_t id,
 	find_libs(b, &libs);
 	ret_loaded->libs = libs.list;
 	ret_loaded->nlibs = libs.n;
+	if (b->vm != NULL &&
+	    declare_take(b->vm, &ret_loaded->declared, &err) == -1) {
+		vm_free(b->vm);
+		b->vm = NULL;
+		proto_outcome_clear(&outcome);
+		outcome.error = mem_printf("%s: %s", b->load.chunk, err.msg);
+	}
 	if (b->vm == NULL) {
 		ret_loaded->error = outcome.error;
 		ret_loaded->traceback = outcome.traceback;

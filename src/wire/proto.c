@@ -171,6 +171,7 @@ proto_put_loaded(struct buf *out, uint64_t bundle, const struct proto_loaded *m)
 	pack_text(out, m->traceback);
 	pack_texts(out, m->handlers, m->nhandlers);
 	pack_texts(out, m->libs, m->nlibs);
+	pack_text(out, m->declared);
 	ipc_end(out, at);
 }
 
@@ -184,6 +185,7 @@ proto_get_loaded(struct str payload, struct proto_loaded *ret)
 	ret->traceback = unpack_text(&u);
 	ret->handlers = unpack_texts(&u, &ret->nhandlers);
 	ret->libs = unpack_texts(&u, &ret->nlibs);
+	ret->declared = unpack_text(&u);
 	if (unpack_end(&u) == 0)
 		return 0;
 	proto_loaded_clear(ret);
@@ -197,6 +199,7 @@ proto_loaded_clear(struct proto_loaded *m)
 	free(m->traceback);
 	free_texts(m->handlers, m->nhandlers);
 	free_texts(m->libs, m->nlibs);
+	free(m->declared);
 	*m = (struct proto_loaded){0};
 }
 

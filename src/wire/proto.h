@@ -97,6 +97,8 @@ struct proto_loaded {
 	size_t nhandlers;
 	char **libs; /* Names that were required. */
 	size_t nlibs;
+	char *declared; /* What it declared (schedules, UI components): JSON,
+			 * kind -> array of data; NULL: nothing. */
 };
 
 struct proto_step {

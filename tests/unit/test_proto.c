@@ -174,8 +174,10 @@ Test(proto, load_survives)
 Test(proto, loaded_survives)
 {
 	char error[] = "a.lua:1: x", h1[] = "on_issue", h2[] = "on_event";
+	char declared[] = "{\"schedule\":[{}]}";
 	char *handlers[] = {h1, h2}, *libs[] = {h2};
-	struct proto_loaded in = {error, NULL, handlers, 2, libs, 1}, back;
+	struct proto_loaded in = {error, NULL, handlers, 2, libs, 1, declared},
+			    back;
 
 	proto_put_loaded(&out, 7, &in);
 	cr_assert_eq(proto_get_loaded(payload(PROTO_LOADED, 7), &back), 0);
@@ -185,6 +187,7 @@ Test(proto, loaded_survives)
 	cr_expect_str_eq(back.handlers[1], "on_event");
 	cr_assert_eq(back.nlibs, 1);
 	cr_expect_str_eq(back.libs[0], "on_event");
+	cr_expect_str_eq(back.declared, declared);
 	proto_loaded_clear(&back);
 	must_refuse_other_lengths(PROTO_LOADED);
 }

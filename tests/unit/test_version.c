@@ -46,10 +46,12 @@ version_of(const char *text, const char *lib)
 {
 	char h1[] = "on_issue", h2[] = "on_error", l1[] = "slack";
 	char *handlers[] = {h1, h2}, *libs[] = {l1};
+	char declared[] = "{\"schedule\":[{\"name\":\"a\"}]}";
 	const struct proto_loaded loaded = {.handlers = handlers,
 	    .nhandlers = 2,
 	    .libs = libs,
-	    .nlibs = lib == NULL ? 0 : 1};
+	    .nlibs = lib == NULL ? 0 : 1,
+	    .declared = lib == NULL ? NULL : declared};
 	struct source *source = source_of(text, lib);
 	struct version *v = version_create(source, source_script(source, "a"));
 
@@ -73,6 +75,11 @@ loaded_is(const char *text, const char *lib)
 			    : v->nlibs == 1 &&
 				  str_eq(source_lib(v->source, "slack")->text,
 				      str_of(lib)));
+	if (lib == NULL)
+		cr_assert_null(v->declared);
+	else
+		cr_assert_str_eq(
+		    v->declared, "{\"schedule\":[{\"name\":\"a\"}]}");
 	version_unref(v);
 	return same;
 }
