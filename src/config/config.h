@@ -90,6 +90,7 @@ struct config {
 	uint64_t handler_timeout_ms;
 	uint64_t ingress_threads;
 	int keep_unhandled;
+	struct config_list keys; /* The newest first; none: a file. */
 	struct config_address listen;
 	enum config_log log;
 	enum log_level log_level;
