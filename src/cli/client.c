@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/form.h"
 #include "base/mem.h"
 
 #include "app/app.h"
@@ -217,13 +218,7 @@ client_answer_free(struct client_answer *answer)
 void
 client_put_encoded(struct buf *path, const char *s)
 {
-	for (; *s != '\0'; s++) {
-		if (strchr("-._~", *s) != NULL || (*s >= '0' && *s <= '9') ||
-		    ((*s | 0x20) >= 'a' && (*s | 0x20) <= 'z'))
-			buf_putc(path, *s);
-		else
-			buf_printf(path, "%%%02X", (unsigned char)*s);
-	}
+	form_encode(path, str_of(s));
 }
 
 void

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/form.h"
 #include "base/mem.h"
 #include "net/httpd.h"
 #include "net/loop.h"
@@ -192,7 +193,7 @@ log_in(struct console *console, struct httpd_request *req)
 	struct buf name = BUF_INIT, value = BUF_INIT;
 	int good = 0;
 
-	while (!good && query_next(&query, &name, &value) == 1)
+	while (!good && form_next(&query, &name, &value) == 1)
 		good = strcmp(buf_text(&name), "token") == 0 &&
 		       access_is_token(console->access,
 			   (struct str){buf_text(&value), value.len});

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/form.h"
 #include "base/mem.h"
 
 #include "console/query.h"
@@ -15,78 +16,6 @@
 
 static const char *const names[] = {"state", "resource", "action", "script",
     "integration", "q", "since", "until", "limit", "before"};
-
-static int
-digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-int
-query_decode(struct str s, int plus, struct buf *out)
-{
-	size_t i;
-	int high, low;
-	char c;
-
-	buf_reset(out);
-	for (i = 0; i < s.len; i++) {
-		c = s.data[i];
-		if (c == '+' && plus) {
-			c = ' ';
-		} else if (c == '%') {
-			if (i + 2 >= s.len)
-				return -1;
-			high = digit(s.data[i + 1]);
-			low = digit(s.data[i + 2]);
-			if (high == -1 || low == -1)
-				return -1;
-			c = (char)(high << 4 | low);
-			i += 2;
-		}
-		if (c == '\0')
-			return -1;
-		buf_putc(out, c);
-	}
-	return 0;
-}
-
-int
-query_next(struct str *query, struct buf *name, struct buf *value)
-{
-	struct str part, first;
-	const char *end, *equals;
-
-	/* "a=1&&b=2" has nothing in between. */
-	while (query->len > 0 && query->data[0] == '&') {
-		query->data++;
-		query->len--;
-	}
-	if (query->len == 0)
-		return 0;
-	end = memchr(query->data, '&', query->len);
-	part = (struct str){query->data,
-	    end == NULL ? query->len : (size_t)(end - query->data)};
-	query->data += part.len;
-	query->len -= part.len;
-
-	equals = memchr(part.data, '=', part.len);
-	first = (struct str){part.data,
-	    equals == NULL ? part.len : (size_t)(equals - part.data)};
-	if (query_decode(first, 1, name) == -1)
-		return -1;
-	if (equals == NULL) {
-		buf_reset(value);
-		return 1;
-	}
-	if (query_decode((struct str){equals + 1, part.len - first.len - 1}, 1,
-		value) == -1)
-		return -1;
-	return 1;
-}
 
 int
 query_time(const char *text, uint64_t now_unix_ms, uint64_t *ret_unix_ms,
@@ -178,7 +107,7 @@ query_filter_parse(struct str query, uint64_t now_unix_ms,
 	struct buf name = BUF_INIT, value = BUF_INIT;
 	int rc;
 
-	while ((rc = query_next(&query, &name, &value)) == 1) {
+	while ((rc = form_next(&query, &name, &value)) == 1) {
 		if (take(&f, buf_text(&name), buf_text(&value), now_unix_ms,
 			err) == -1)
 			break;

@@ -17,25 +17,6 @@
 struct err;
 
 /**
- * query_decode(s, plus, out):
- * Put in ${out} what is percent-encoded in ${s}; with ${plus}, a plus sign is a
- * blank.
- *
- * Returns:   0; -1 if it is malformed (a percent sign without digits, a NUL).
- */
-int query_decode(struct str s, int plus, struct buf *out) ATTR_MUSTCHECK;
-
-/**
- * query_next(query, name, value):
- * Take the next "name=value" off ${query}, both decoded.
- *
- * Returns:   1; 0 at the end; -1 if it is malformed (a percent sign without
- *            digits, a NUL).
- */
-int query_next(
-    struct str *query, struct buf *name, struct buf *value) ATTR_MUSTCHECK;
-
-/**
  * query_time(text, now_unix_ms, ret_unix_ms, err):
  * Read a time: RFC 3339, or an age ("15m", "7d").
  *

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/form.h"
 #include "base/mem.h"
 #include "net/httpd.h"
 #include "net/loop.h"
@@ -347,7 +348,7 @@ scripts_post(struct console *console, struct httpd_request *req,
 	body = console_read_body(req, members, &doc);
 	if (body == NULL)
 		goto out;
-	if (query_decode(name_str, 0, &decoded) == -1) {
+	if (form_decode(name_str, 0, &decoded) == -1) {
 		(void)err_set(&err, ERR_NOT_FOUND, "there is no such script");
 		goto bad;
 	}

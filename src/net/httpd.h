@@ -150,6 +150,14 @@ const char *httpd_peer(const struct httpd_request *req);
 void httpd_reply(struct httpd_request *req, int status,
     const struct httpd_header *headers, size_t n, struct str body);
 
+/**
+ * httpd_hang_up(req):
+ * Close the connection without an answer, as if the network had failed.
+ *
+ * Ownership: consumes ${req}.
+ */
+void httpd_hang_up(struct httpd_request *req);
+
 /* Answer with a body that is JSON. */
 void httpd_reply_json(struct httpd_request *req, int status, struct str body);
 

@@ -506,7 +506,9 @@ httpd_conn_deferred(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 	}
-	if (conn->state == CONN_REJECTED)
+	if (conn->hang_up)
+		httpd_conn_destroy(conn);
+	else if (conn->state == CONN_REJECTED)
 		answer_verdict(conn);
 }
 

@@ -139,6 +139,7 @@ struct httpd_conn {
 	int fd;
 	int withheld;    /* evhttp is not told of what comes in. */
 	int close_after; /* No other request behind this one. */
+	int hang_up;     /* Close it in the next round. */
 };
 
 struct httpd {

@@ -191,6 +191,32 @@ httpd_reply(struct httpd_request *req, int status,
 	push(conn);
 }
 
+/* It was hung up before its turn came. */
+static void
+ignore_gone(struct httpd_request *req, void *cookie)
+{
+	(void)req;
+	(void)cookie;
+}
+
+void
+httpd_hang_up(struct httpd_request *req)
+{
+	struct httpd_conn *conn = req->conn;
+
+	if (conn == NULL) {
+		httpd_request_drop(req);
+		return;
+	}
+	/* evhttp may be calling: its connection ends in the next round.  The
+	 * request goes with it, as that of a stream does. */
+	req->streaming = 1;
+	req->gone = ignore_gone;
+	conn->state = CONN_STREAM;
+	conn->hang_up = 1;
+	event_active(conn->deferred, EV_TIMEOUT, 0);
+}
+
 void
 httpd_reply_json(struct httpd_request *req, int status, struct str body)
 {

@@ -66,6 +66,10 @@ handle(struct httpd_request *req, void *cookie)
 		parked_count++;
 		return;
 	}
+	if (str_eq(path, STR("/hang-up"))) {
+		httpd_hang_up(req);
+		return;
+	}
 	if (str_eq(path, STR("/denied"))) {
 		httpd_reply_not_allowed(req, "POST");
 		return;
@@ -675,6 +679,45 @@ Test(httpd, answers_a_client_that_has_sent_all_it_will)
 	cr_expect_not_null(strstr(answer, "{\"late\":true}"));
 	free(answer);
 	(void)close(fd);
+}
+
+static void
+hang_up(void)
+{
+	httpd_hang_up(parked);
+	parked = NULL;
+}
+
+Test(httpd, hangs_up_without_an_answer)
+{
+	struct linger hard = {1, 0};
+	char *answer;
+	int fd;
+
+	answer = ask("GET /hang-up HTTP/1.1\r\n" H "\r\n"
+		     "GET /behind HTTP/1.1\r\n" H "\r\n");
+	cr_expect_str_eq(answer == NULL ? "" : answer, "");
+	free(answer);
+
+	/* Later, and where the client was gone before. */
+	fd = dial();
+	say(fd, "POST /later HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nab");
+	wait_for(&parked_count, 1);
+	on_thread(hang_up);
+	answer = drain(fd);
+	cr_expect_str_eq(answer == NULL ? "" : answer, "");
+	free(answer);
+	(void)close(fd);
+	fd = dial();
+	say(fd, "GET /later HTTP/1.1\r\n" H "\r\n");
+	wait_for(&parked_count, 2);
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	(void)close(fd);
+	on_thread(hang_up);
+	must_get("GET /next HTTP/1.1\r\n" H "\r\n", "path=/next");
+	do
+		on_thread(read_stats);
+	while (stats.open > 0);
 }
 
 Test(httpd, survives_a_client_that_is_gone_before_its_answer)
