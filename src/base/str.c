@@ -301,6 +301,22 @@ str_put_visible(struct buf *buf, struct str s)
 	}
 }
 
+void
+str_put_hex(struct buf *buf, const void *data, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *in = data;
+	char *to = buf_reserve(buf, 2 * len);
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		*to++ = digits[in[i] >> 4];
+		*to++ = digits[in[i] & 15];
+	}
+	*to = '\0';
+	buf->len += 2 * len;
+}
+
 uint64_t
 str_hash(struct str s)
 {

@@ -90,6 +90,9 @@ void str_put_json(struct buf *buf, struct str s);
  */
 void str_put_visible(struct buf *buf, struct str s);
 
+/* Append ${len} bytes as lower-case hexadecimal digits, two each. */
+void str_put_hex(struct buf *buf, const void *data, size_t len);
+
 /**
  * str_utf8_len(s, len):
  * Length in bytes of the well-formed UTF-8 sequence (RFC 3629) at ${s}, or 0.

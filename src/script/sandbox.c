@@ -30,6 +30,7 @@ static const struct module {
 	lua_CFunction open;
 	int global;
 } modules[] = {
+    {"crypto", luaopen_moonpost_crypto, 1},
     {"http", luaopen_moonpost_http, 1},
     {"json", luaopen_moonpost_json, 1},
     {"kv", luaopen_moonpost_kv, 1},

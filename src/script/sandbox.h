@@ -34,6 +34,7 @@ int sandbox_open(lua_State *L);
 void sandbox_seal(lua_State *L, const char *name);
 
 /* Openers: push a module.  Lua stack: [-0, +1, e] */
+int luaopen_moonpost_crypto(lua_State *L);
 int luaopen_moonpost_http(lua_State *L);
 int luaopen_moonpost_json(lua_State *L);
 int luaopen_moonpost_kv(lua_State *L);

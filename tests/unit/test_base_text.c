@@ -125,6 +125,19 @@ Test(str, nothing_that_is_made_visible_drives_a_terminal)
 	buf_free(&b);
 }
 
+Test(str, bytes_become_two_lower_case_digits_each)
+{
+	struct buf buf = BUF_INIT;
+
+	str_put_hex(&buf, "", 0);
+	cr_expect_str_eq(buf.data, "");
+	buf_puts(&buf, "x");
+	str_put_hex(&buf, "\x00\x7f\xff\xa0", 4);
+	cr_expect_str_eq(buf.data, "x007fffa0");
+	cr_expect_eq(buf.len, 9);
+	buf_free(&buf);
+}
+
 Test(str, utf8_is_checked_as_rfc_3629_says)
 {
 	cr_expect_eq(str_utf8_len("a", 1), 1);
