@@ -41,12 +41,14 @@ ifndef mode_$(MODE)
 $(error unknown MODE '$(MODE)': release, debug, asan, tsan, cover)
 endif
 
-# Deferred (=), so that `make deps` works before the libraries are there.
-pkg_cflags  = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(PKGS)))
+# Asked when first used, so that `make deps` works before the libraries are
+# there, and then once, not for every file.
+once        = $(eval $1 := $2)$2
+pkg_cflags  = $(call once,pkg_cflags,$(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(PKGS))))
 my_cppflags = -Isrc -I$(B)/gen -D_GNU_SOURCE -DMOONPOST_VERSION='"$(VERSION)"' $(pkg_cflags)
 my_cflags   = -std=c17 $(mode_$(MODE)) $(WARN) -pthread -MMD -MP
 my_ldflags  = -pthread $(filter -fsanitize% --coverage,$(mode_$(MODE)))
-my_libs     = $(shell pkg-config --libs $(PKGS)) -lm
+my_libs     = $(call once,my_libs,$(shell pkg-config --libs $(PKGS)) -lm)
 
 # ---- what is built ---------------------------------------------------------
 SRC     := $(sort $(wildcard src/*/*.c))
