@@ -103,6 +103,8 @@ on_frame(void *cookie, struct worker *worker, const struct ipc_frame *frame)
 		return dispatch_step(d, worker, frame);
 	case PROTO_KV:
 		return dispatch_kv(d, worker, frame);
+	case PROTO_ASK:
+		return dispatch_ask(d, worker, frame);
 	case PROTO_CALL:
 		return dispatch_call(d, worker, frame);
 	case PROTO_SECRET:
@@ -139,6 +141,7 @@ on_died(void *cookie, struct worker *worker, const struct workers_death *death)
 	while ((run = run_table_find(&d->runs, is_on_lane, lane)) != NULL)
 		dispatch_lost(d, run, run == culprit ? death->how : NULL);
 	dispatch_forget_questions(d, lane);
+	dispatch_forget_asks(d, lane);
 	scripts_worker_died(d->scripts, worker, death);
 	if (guilty != NULL)
 		scripts_charge(d->scripts, guilty, death->how);

@@ -20,6 +20,8 @@
 struct buf;
 struct catalog;
 struct dispatch;
+struct dispatch_ask;
+struct dispatch_asked;
 struct err;
 struct event_base;
 struct jwrite;
@@ -51,6 +53,13 @@ struct dispatch_options {
 	 */
 	int (*secret)(void *cookie, const char *integration, const char *name,
 	    struct buf *ret_value, struct err *err);
+
+	/**
+	 * A script asks the host for something (PROTO_ASK): answer it with
+	 * dispatch_answer(), once, now or later.  NULL: nothing is done for
+	 * scripts.
+	 */
+	void (*ask)(void *cookie, struct dispatch_ask *ask);
 
 	/* Take the secrets out of what is kept of a run.  May be NULL. */
 	void (*redact)(void *cookie, struct buf *text);
@@ -87,6 +96,17 @@ struct dispatch_script {
 	int slow;      /* In the slow lane. */
 };
 
+/* A script's question to the host: borrowed until it is answered. */
+struct dispatch_ask {
+	const char *integration;
+	const char *script;
+	uint64_t job;      /* 0: none. */
+	uint64_t delivery; /* 0: none. */
+	const char *topic;
+	struct str args_json;         /* JSON. */
+	struct dispatch_asked *asked; /* The dispatcher's. */
+};
+
 /* Counted since the start. */
 struct dispatch_stats {
 	uint64_t done;
@@ -110,6 +130,17 @@ struct dispatch_stats {
  *            long as the workers should.
  */
 struct dispatch *dispatch_create(const struct dispatch_options *options);
+
+/**
+ * dispatch_answer(ask, json, err):
+ * The answer: JSON, of at most PROTO_ASK_MAX bytes, or what is in ${err} unless
+ * that is NULL.
+ *
+ * Ownership: consumes ${ask}, borrows the rest.  All must be answered before
+ *            dispatch_free(), also those whose worker is gone.
+ */
+void dispatch_answer(
+    struct dispatch_ask *ask, struct str json, const struct err *err);
 
 /**
  * dispatch_update(dispatch, integration, source):

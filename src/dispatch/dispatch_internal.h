@@ -5,6 +5,7 @@
  * What the parts of the dispatcher know of each other: dispatch.c (workers,
  * start and end, what others ask), claims.c (taking jobs), outcomes.c (what
  * becomes of them), questions.c (what they ask of the store while they run),
+ * asks.c (what they ask of the host),
  * present.c (whose jobs are waited for).
  *
  * Floor: 5 (dispatch).  Private to its folder.
@@ -56,7 +57,8 @@ struct dispatch {
 	unsigned int nclaims;
 	unsigned int nfinishing;
 	struct run *refused;
-	struct question *questions; /* That the store has. */
+	struct question *questions;   /* That the store has. */
+	struct dispatch_asked *asked; /* That the host has. */
 	struct store_present present;
 	struct store_script_name *present_names;
 	int telling; /* The store has ${present}. */
@@ -121,6 +123,15 @@ int dispatch_call(struct dispatch *d, struct worker *worker,
 
 /* A worker is gone: nobody waits for the answers to what it asked. */
 void dispatch_forget_questions(struct dispatch *d, struct lane *lane);
+
+/* ---- asks.c ------------------------------------------------------------ */
+
+/* ASK of a worker.  Returns -1 if it is malformed. */
+int dispatch_ask(struct dispatch *d, struct worker *worker,
+    const struct ipc_frame *frame) ATTR_MUSTCHECK;
+
+/* A worker is gone: nobody waits for the answers to what it asked. */
+void dispatch_forget_asks(struct dispatch *d, struct lane *lane);
 
 /* ---- present.c --------------------------------------------------------- */
 

@@ -37,8 +37,9 @@ struct lane {
 	struct worker *worker;
 	enum lane_kind kind;
 	unsigned int nscripts;
-	unsigned int nruns;      /* The dispatcher's. */
-	unsigned int nasked;     /* The dispatcher's: claimed, not yet there. */
+	unsigned int nruns;  /* The dispatcher's. */
+	unsigned int nasked; /* The dispatcher's: claimed, not yet there. */
+	unsigned int nasks;  /* The dispatcher's: of its jobs to the host. */
 	unsigned int nquestions; /* The dispatcher's: of its jobs to the store.
 				  */
 };

@@ -49,20 +49,22 @@ lask_open(lua_State *L)
 	lua_pop(L, 1);
 }
 
+static struct lask *
+push(lua_State *L, struct vm_task *task, struct questions *questions)
+{
+	struct lask *ask = lua_newuserdatauv(L, sizeof(*ask), 0);
+
+	*ask = (struct lask){.questions = questions, .task = task};
+	luaL_setmetatable(L, LASK);
+	return ask;
+}
+
 struct lask *
 lask_push(lua_State *L, struct vm_task *task)
 {
-	struct lask *ask;
-
 	if (task->vm->host->questions == NULL)
 		(void)luaL_error(L, "there is no store here");
-	ask = lua_newuserdatauv(L, sizeof(*ask), 0);
-	*ask = (struct lask){
-	    .questions = task->vm->host->questions,
-	    .task = task,
-	};
-	luaL_setmetatable(L, LASK);
-	return ask;
+	return push(L, task, task->vm->host->questions);
 }
 
 static void
@@ -89,6 +91,48 @@ lask_wait(struct lask *ask, lua_KFunction k)
 {
 	question_send(ask->questions, &ask->question);
 	return vm_task_wait(ask->task, ask_cancel, ask, k);
+}
+
+int
+lask_topic(
+    lua_State *L, const char *topic, struct str args_json, lua_KFunction k)
+{
+	struct vm_task *task = vm_task_check(L);
+	struct proto_ask m = {.bundle = task->vm->script->bundle,
+	    .job = task->job,
+	    .topic = str_of(topic),
+	    .args_json = args_json};
+	struct buf *frame;
+	struct lask *ask;
+	uint64_t id;
+
+	if (task->vm->host->asks == NULL)
+		return luaL_error(L, "there is no host to ask here");
+	if (args_json.len > PROTO_ASK_MAX)
+		return luaL_error(L,
+		    "the arguments are too large: more than "
+		    "%d bytes as JSON",
+		    PROTO_ASK_MAX);
+	ask = push(L, task, task->vm->host->asks);
+	frame = lask_frame(ask, &id);
+	proto_put_ask(frame, id, &m);
+	vm_trim(task->vm);
+	return lask_wait(ask, k);
+}
+
+const struct proto_answer *
+lask_answer(lua_KContext ctx)
+{
+	return ((const struct lask *)ctx)->answer;
+}
+
+int
+lask_push_refusal(lua_State *L, const struct proto_answer *answer)
+{
+	lua_pushnil(L);
+	lua_pushlstring(L, answer->error.data, answer->error.len);
+	lua_pushstring(L, err_code_name((enum err_code)answer->code));
+	return 3;
 }
 
 const struct proto_answer *

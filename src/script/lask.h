@@ -14,6 +14,10 @@
  *
  *	answer = lask_take(L, ctx, "kv.get");	raises what the host refused
  *
+ * What the host does by topic (PROTO_ASK) is asked with one call:
+ *
+ *	return lask_topic(L, "token", args, k);
+ *
  * Floor: 4 (script), private.
  */
 
@@ -35,6 +39,16 @@ void lask_open(lua_State *L);
 /* Push a question that is not asked yet.  Lua stack: [-0, +1, m] */
 struct lask *lask_push(lua_State *L, struct vm_task *task);
 
+/**
+ * lask_topic(L, topic, args_json, k):
+ * Ask the host and wait: use as `return lask_topic(...)` in a lua_CFunction.
+ *
+ * Ownership: ${args_json} may be in vm->scratch, which is free again then.
+ * Lua stack: [-0, +1, v], yields
+ */
+int lask_topic(
+    lua_State *L, const char *topic, struct str args_json, lua_KFunction k);
+
 /* Where its frame goes, and the frame's id. */
 struct buf *lask_frame(struct lask *ask, uint64_t *ret_id);
 
@@ -51,6 +65,13 @@ int lask_wait(struct lask *ask, lua_KFunction k);
  */
 const struct proto_answer *lask_take(
     lua_State *L, lua_KContext ctx, const char *what);
+
+/* The same, but what the host refused is in answer->code and error. */
+const struct proto_answer *lask_answer(lua_KContext ctx);
+
+/* Push what the host refused as scripts get it: nil, message, code.  Returns 3.
+ * Lua stack: [-0, +3, m] */
+int lask_push_refusal(lua_State *L, const struct proto_answer *answer);
 
 /**
  * lask_push_json(L, json):

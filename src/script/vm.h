@@ -47,8 +47,10 @@ struct vm_host {
 	struct fetch *(*fetch)(void *cookie);
 	/* An outbound call of a job is over; borrowed.  May be NULL. */
 	void (*call)(void *cookie, uint64_t job, const struct proto_call *call);
-	/* Where to ask for what takes time; NULL: there is nobody to ask. */
+	/* Where to ask the store; NULL: there is none. */
 	struct questions *questions;
+	/* Where to ask the host by topic; NULL: there is nobody to ask. */
+	struct questions *asks;
 	/* Where to write what runs; never NULL. */
 	struct proto_page *page;
 };

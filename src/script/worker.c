@@ -82,7 +82,8 @@ struct worker {
 	int over;               /* The socket is closed, or the host is mad. */
 	int handling;           /* Frames: what they bring is sent together. */
 	uint64_t questions;     /* That a script waits for in its slice. */
-	struct questions asked; /* That it waits for between slices. */
+	struct questions asked; /* Of the store, between slices. */
+	struct questions asks;  /* Of the host, the same. */
 	struct proto_page spare_page; /* Where there is no shared one. */
 	TAILQ_HEAD(loaded_list, loaded) bundles;
 };
@@ -467,6 +468,8 @@ handle(struct worker *w, const struct ipc_frame *f)
 	case PROTO_STEP_IS:
 	case PROTO_KV_IS:
 		return questions_answer(&w->asked, f->id, f->payload);
+	case PROTO_ASK_IS:
+		return questions_answer(&w->asks, f->id, f->payload);
 	default:
 		return -1;
 	}
@@ -611,7 +614,9 @@ worker_main(int fd)
 	w.env.host.fetch = host_fetch;
 	w.env.host.call = host_call;
 	w.env.host.questions = &w.asked;
+	w.env.host.asks = &w.asks;
 	questions_init(&w.asked, &w.out, question_wrote, &w);
+	questions_init(&w.asks, &w.out, question_wrote, &w);
 	w.env.host.page = map_page(&w);
 	w.readable =
 	    event_new(w.base, fd, EV_READ | EV_PERSIST, readable_cb, &w);

@@ -517,6 +517,30 @@ proto_get_kv(struct str payload, struct proto_kv *ret)
 }
 
 void
+proto_put_ask(struct buf *out, uint64_t question, const struct proto_ask *m)
+{
+	size_t at = ipc_begin(out, PROTO_ASK, question);
+
+	pack_u64(out, m->bundle);
+	pack_u64(out, m->job);
+	pack_str(out, m->topic);
+	pack_str(out, m->args_json);
+	ipc_end(out, at);
+}
+
+int
+proto_get_ask(struct str payload, struct proto_ask *ret)
+{
+	struct unpack u = unpack_begin(payload);
+
+	ret->bundle = unpack_u64(&u);
+	ret->job = unpack_u64(&u);
+	ret->topic = unpack_str(&u);
+	ret->args_json = unpack_str(&u);
+	return unpack_end(&u);
+}
+
+void
 proto_put_answer(struct buf *out, enum proto_type type, uint64_t question,
     const struct proto_answer *m)
 {

@@ -36,6 +36,7 @@ enum proto_type {
 			  * bundle 0 and the name "env:VAR". */
 	PROTO_STEP_IS,   /* id: of the question.  struct proto_answer. */
 	PROTO_KV_IS,     /* The same. */
+	PROTO_ASK_IS,    /* The same. */
 
 	/* Worker to host. */
 	PROTO_READY = 100, /* Set up. */
@@ -53,10 +54,17 @@ enum proto_type {
 	PROTO_KV,        /* id: of the question.  struct proto_kv; answer KV_IS,
 			  * a write's once it is durable. */
 	PROTO_CALL,      /* id: job.  struct proto_call; no answer. */
+	PROTO_ASK,       /* id: of the question.  struct proto_ask; answer
+			  * ASK_IS, which may take as long as a call of the
+			  * host to another server. */
 };
 
-/* A worker has at most so many STEP and KV open; it holds the others back. */
+/* A worker has at most so many STEP and KV open, and so many ASK; it holds the
+ * others back. */
 #define PROTO_QUESTIONS_MAX 128
+
+/* Bytes of the arguments of an ASK, and of its answer. */
+#define PROTO_ASK_MAX 65536
 
 /* Bytes of a step's result or a kv value, of a kv key, of a step's name. */
 #define PROTO_VALUE_MAX 65536
@@ -182,9 +190,18 @@ struct proto_kv {
 	uint64_t ttl_ms;       /* SET, ADD: 0 is for ever. */
 };
 
+/* What the host does for a script, by name: "token", "installation", ... */
+struct proto_ask {
+	uint64_t bundle; /* Whose integration and script it is. */
+	uint64_t job;    /* That asks; 0: none. */
+	struct str topic;
+	struct str args_json; /* An object. */
+};
+
 struct proto_answer {
 	int found;       /* There was a value. */
-	struct str json; /* GET, INCR: the value; LIST: an array of keys. */
+	struct str json; /* GET, INCR: the value; LIST: an array of keys; ASK:
+			  * whatever the topic has. */
 	uint64_t code;   /* enum err_code; 0 is success. */
 	struct str error;
 };
@@ -288,7 +305,11 @@ int proto_get_step(
 void proto_put_kv(struct buf *out, uint64_t question, const struct proto_kv *m);
 int proto_get_kv(struct str payload, struct proto_kv *ret) ATTR_MUSTCHECK;
 
-/* ${type} is STEP_IS or KV_IS. */
+void proto_put_ask(
+    struct buf *out, uint64_t question, const struct proto_ask *m);
+int proto_get_ask(struct str payload, struct proto_ask *ret) ATTR_MUSTCHECK;
+
+/* ${type} is STEP_IS, KV_IS or ASK_IS. */
 void proto_put_answer(struct buf *out, enum proto_type type, uint64_t question,
     const struct proto_answer *m);
 int proto_get_answer(

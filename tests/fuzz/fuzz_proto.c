@@ -24,6 +24,7 @@ read_all(struct str p)
 	struct proto_log log;
 	struct proto_step_put step;
 	struct proto_kv kv;
+	struct proto_ask ask;
 	struct proto_answer answer;
 	struct proto_call call;
 	uint64_t number;
@@ -42,6 +43,7 @@ read_all(struct str p)
 		proto_log_clear(&log);
 	(void)!proto_get_step(p, &step);
 	(void)!proto_get_kv(p, &kv);
+	(void)!proto_get_ask(p, &ask);
 	(void)!proto_get_answer(p, &answer);
 	(void)!proto_get_call(p, &call);
 	(void)!proto_get_number(p, &number);

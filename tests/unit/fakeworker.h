@@ -11,7 +11,7 @@
  *	on_x: done | error TEXT | retry MS | drop | gone | hang | crash | babble
  *	      | wait FILE (until that file is there; FILE.on comes at once) |
  *slow | uncharged | log N | secret NAME (error with its value) | body (error
- *with the body)
+ *with the body) | ask TOPIC ARGS (error with the answer)
  */
 
 #include <sys/mman.h>
@@ -225,6 +225,29 @@ fake_secret(uint64_t job, uint64_t bundle, const char *name)
 	fake_outcome(job, PROTO_ERROR, text, UINT64_MAX, 1, 0);
 }
 
+static void
+fake_ask(uint64_t job, uint64_t bundle, const char *what)
+{
+	size_t len = strcspn(what, " ");
+	struct proto_ask ask = {
+	    bundle, job, {what, len}, str_of(what + len + 1)};
+	struct proto_answer answer;
+	struct buf out = BUF_INIT;
+	struct ipc_frame frame;
+	char *text;
+
+	proto_put_ask(&out, 1000 + job, &ask);
+	fake_send(&out);
+	fake_next(&frame);
+	if (frame.type != PROTO_ASK_IS || frame.id != 1000 + job ||
+	    proto_get_answer(frame.payload, &answer) == -1)
+		_exit(9);
+	text = mem_printf("code=%u json=%.*s error=%.*s",
+	    (unsigned int)answer.code, (int)answer.json.len, answer.json.data,
+	    (int)answer.error.len, answer.error.data);
+	fake_outcome(job, PROTO_ERROR, text, UINT64_MAX, 1, 0);
+}
+
 /* From now on the worker is idle, which the file PATH.on says. */
 static void
 fake_tell_waiting(const char *path)
@@ -276,6 +299,8 @@ fake_run(const struct ipc_frame *frame)
 		fake_outcome(frame->id, PROTO_DONE, NULL, 0, 1, 0);
 	} else if (strncmp(act, "secret ", 7) == 0) {
 		fake_secret(frame->id, run.bundle, act + 7);
+	} else if (strncmp(act, "ask ", 4) == 0) {
+		fake_ask(frame->id, run.bundle, act + 4);
 	} else if (strcmp(act, "body") == 0) {
 		fake_outcome(frame->id, PROTO_ERROR, body, UINT64_MAX, 1, 0);
 	} else if (strncmp(act, "wait ", 5) == 0) {

@@ -37,6 +37,7 @@ get(enum proto_type type, struct str p)
 		struct proto_log log;
 		struct proto_step_put step;
 		struct proto_kv kv;
+		struct proto_ask ask;
 		struct proto_answer answer;
 		struct proto_call call;
 	} m;
@@ -75,8 +76,12 @@ get(enum proto_type type, struct str p)
 	case PROTO_KV:
 		rc = proto_get_kv(p, &m.kv);
 		break;
+	case PROTO_ASK:
+		rc = proto_get_ask(p, &m.ask);
+		break;
 	case PROTO_STEP_IS:
 	case PROTO_KV_IS:
+	case PROTO_ASK_IS:
 		rc = proto_get_answer(p, &m.answer);
 		break;
 	case PROTO_CALL:
@@ -348,6 +353,19 @@ Test(proto, a_kind_of_kv_that_is_none_is_refused)
 	proto_put_kv(&out, 7, &in);
 	cr_expect_eq(proto_get_kv(payload(PROTO_KV, 7), &back), -1);
 	buf_free(&out);
+}
+
+Test(proto, ask_survives)
+{
+	struct proto_ask in = {3, 9, STR("token"), STR("{\"a\":1}")}, back;
+
+	proto_put_ask(&out, 7, &in);
+	cr_assert_eq(proto_get_ask(payload(PROTO_ASK, 7), &back), 0);
+	cr_expect_eq(back.bundle, 3);
+	cr_expect_eq(back.job, 9);
+	cr_expect(str_eq(back.topic, in.topic));
+	cr_expect(str_eq(back.args_json, in.args_json));
+	must_refuse_other_lengths(PROTO_ASK);
 }
 
 Test(proto, an_answer_survives)
