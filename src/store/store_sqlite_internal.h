@@ -28,6 +28,8 @@
 #include "store/store.h"
 #include "store/store_internal.h"
 
+struct buf;
+
 /* A job that waits for another of its ordering key: pending, seen from
  * outside.  The other states in a row are those of enum store_state, whose
  * numbers are therefore never changed. */
@@ -327,10 +329,28 @@ enum store_applied sq_kv(struct sq *sq, struct store_kv *op, struct err *err);
 /* Delete some that have expired.  Returns how many, or -1. */
 int sq_kv_expire(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
 
+/* What filters look at, as a delivery is written. */
+struct sq_look {
+	const struct store_list *filter; /* NULL: a single one is shown. */
+	int details;
+	struct segment_ref ref;
+	enum store_state state;
+	int script_matches;
+	int text_matches;
+};
+
 /* store_sqlite_console.c: on the reader's thread and connection. */
-void sq_list(struct sq *sq, struct store_list *op);
 void sq_show(struct sq *sq, struct store_get *op);
 void sq_counts(struct sq *sq, struct store_counts *op);
+/* Write a delivery as an element of an array.  Returns 1, 0 if it is not there
+ * or not what the filter looks for, or -1. */
+int sq_put_delivery(struct sq *sq, struct buf *b, struct sq_look *look,
+    uint64_t id, struct err *err) ATTR_MUSTCHECK;
+/* Whether ${needle} is in ${s}, letter case of ASCII aside. */
+int sq_contains(struct str s, const char *needle);
+
+/* store_sqlite_list.c: there as well. */
+void sq_list(struct sq *sq, struct store_list *op);
 
 /* store_sqlite_present.c: there as well. */
 void sq_invalid(struct sq *sq, struct store_invalid_page *op);
