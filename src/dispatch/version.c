@@ -455,8 +455,8 @@ sweep_scripts(const char *dir, const struct source *source, struct buf *used)
 	DIR *d = opendir(dir);
 
 	while (d != NULL && (entry = readdir(d)) != NULL) {
-		if (!cut_suffix(entry->d_name, ".lua", &stem) &&
-		    !cut_suffix(entry->d_name, ".paused", &stem))
+		/* Who is paused stays so: its jobs wait, and it may be back. */
+		if (!cut_suffix(entry->d_name, ".lua", &stem))
 			continue;
 		path = mem_printf("%s/%s", dir, entry->d_name);
 		(void)memset(&kept, 0, sizeof(kept));

@@ -99,7 +99,8 @@ int version_load(const char *data_dir, const char *integration,
 
 /**
  * version_sweep(data_dir, integration, source):
- * Forget the scripts that are not in ${source}, and the libs that nobody needs.
+ * Forget the scripts that are not in ${source}, and the libs that nobody needs;
+ * not which ones are paused.
  *
  * Thread:    blocks on the disk.
  */

@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from host import Host, eventually
 from test_handlers import envelope, issue
 
@@ -41,6 +43,10 @@ def test_jobs_wait_for_a_script_that_is_gone_and_run_when_it_is_back(tmp_path):
         host.log(msg="job done", delivery=first)
 
 
+def paused(host):
+    return {s["name"]: s["paused"] for s in host.api("scripts")["scripts"]}
+
+
 def test_what_was_pending_runs_as_soon_as_the_script_is_back(tmp_path):
     host = Host(tmp_path, wait=False)
     host.write("a.lua", WORKS)
@@ -49,10 +55,45 @@ def test_what_was_pending_runs_as_soon_as_the_script_is_back(tmp_path):
         ids = [host.deliver("issue", envelope(issue=issue(id=str(n)))).json["id"] for n in range(5)]
         os.unlink(os.path.join(host.scripts, "a.lua"))
         host.log(msg="script removed", script="a")
+        host.post("scripts/a/resume")
     with host.start():
         host.log(msg="jobs wait for a script that is gone", script="a")
         host.write("a.lua", WORKS)
-        eventually(lambda: states(host)["a"][0] == "loaded", "it is back")
-        host.post("scripts/a/resume")
         for i in ids:
+            host.log(msg="job done", delivery=i)
+
+
+@pytest.mark.parametrize("restart", ["while it is away", "when it is back", "never"])
+def test_a_paused_script_stays_paused_while_its_file_is_away(tmp_path, restart):
+    host = Host(tmp_path, wait=False)
+    host.write("a.lua", WORKS)
+    with host.start():
+        host.post("scripts/a/pause")
+        waiting = host.deliver("issue", envelope(issue=issue(id="1"))).json["id"]
+        os.unlink(os.path.join(host.scripts, "a.lua"))
+        host.log(msg="script removed", script="a")
+        # Something else changes, too: what is gone is tidied up.
+        host.write("b.lua", "function on_comment() end")
+        host.log(msg="script loaded", script="b")
+        assert paused(host) == {"a": True, "b": False}
+        if restart == "while it is away":
+            assert host.stop() == 0
+            host.start()
+            host.log(msg="jobs wait for a script that is gone", script="a")
+            assert paused(host) == {"a": True, "b": False}
+        host.write("a.lua", WORKS)
+        host.log(count=1 if restart == "while it is away" else 2, msg="script loaded", script="a")
+        if restart == "when it is back":
+            assert host.stop() == 0
+            host.start()
+        assert paused(host) == {"a": True, "b": False}
+
+        # It comes back paused: what it gets now waits as well.
+        more = host.deliver("issue", envelope(issue=issue(id="2"))).json["id"]
+        other = host.deliver("comment", envelope(comment="hi", project_slug="py", comment_id=1, issue_id=1,
+                                                 timestamp="2024-01-01T00:00:00Z")).json["id"]
+        host.log(msg="job done", delivery=other)
+        assert [host.api(f"deliveries/{i}")["state"] for i in (waiting, more)] == ["pending", "pending"]
+        host.post("scripts/a/resume")
+        for i in (waiting, more):
             host.log(msg="job done", delivery=i)
