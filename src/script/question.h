@@ -2,10 +2,10 @@
 #define SCRIPT_QUESTION_H_
 
 /*
- * Questions to the host that take time: what a script waits for until the store,
- * or another server that the host asks, has answered.  Only PROTO_QUESTIONS_MAX are sent before one of them is
- * answered; the others are held here, so that the host has to remember so many
- * and no more.
+ * Questions to the host that take time: what a script waits for until the
+ * store, or another server that the host asks, has answered.  Only
+ * PROTO_QUESTIONS_MAX are sent before one of them is answered; the others are
+ * held here, so that the host has to remember so many and no more.
  *
  * Floor: 4 (script).  May include base/.
  */

@@ -272,6 +272,9 @@ only_reads(struct store_op *op)
 
 	if (op->kind == STORE_OP_CLAIM)
 		return 1;
+	if (op->kind == STORE_OP_RECORD)
+		return CONTAINER_OF(op, struct store_record, op)->what ==
+		       STORE_RECORD_GET;
 	if (op->kind != STORE_OP_KV)
 		return 0;
 	kv = CONTAINER_OF(op, struct store_kv, op);
@@ -337,6 +340,7 @@ clear_results(struct store_op *op, int owned)
 	struct store_get *get;
 	struct store_present *present;
 	struct store_invalid_page *page;
+	struct store_record *record;
 	char **json = NULL;
 
 	if (op->kind == STORE_OP_CLAIM) {
@@ -349,6 +353,12 @@ clear_results(struct store_op *op, int owned)
 		kv = CONTAINER_OF(op, struct store_kv, op);
 		kv->ret_jsonlen = 0;
 		json = &kv->ret_json;
+	} else if (op->kind == STORE_OP_RECORD) {
+		record = CONTAINER_OF(op, struct store_record, op);
+		record->ret_done = record->ret_found = 0;
+		record->ret_version = record->ret_lease_ms = 0;
+		record->ret_sealedlen = 0;
+		json = &record->ret_sealed;
 	} else if (op->kind == STORE_OP_REPLAY) {
 		replay = CONTAINER_OF(op, struct store_replay, op);
 		replay->at = replay->ret_count = replay->ret_jsonlen = 0;

@@ -72,6 +72,7 @@ enum store_kind {
 	STORE_OP_DISCARD,
 	STORE_OP_PRESENT,
 	STORE_OP_INVALID,
+	STORE_OP_RECORD,
 };
 
 struct store_op;
@@ -251,6 +252,50 @@ struct store_kv {
 	char *ret_json; /* GET: the value; INCR: the new one; LIST: an array
 			 * of keys, sorted.  The caller frees with free(). */
 	size_t ret_jsonlen;
+};
+
+/* Bytes of a record's content. */
+#define STORE_RECORD_MAX 65536
+
+enum store_record_kind {
+	STORE_RECORD_GET,
+	STORE_RECORD_PUT,     /* If it is at ${version}; 0: if there is none. */
+	STORE_RECORD_TAKE,    /* Delete it, and return what it was. */
+	STORE_RECORD_LEASE,   /* For ${owner}, unless another one has it. */
+	STORE_RECORD_RELEASE, /* If ${owner} has it. */
+};
+
+/*
+ * STORE_OP_RECORD: the host's own records (tokens, states of a login), whose
+ * content is sealed before it comes here.  Every change makes a new version, so
+ * that of several hosts that change one only the first does.  A lease is a
+ * promise among hosts to leave the rest to its owner until it ends; it can be
+ * taken where there is no record yet, and does not keep anybody from writing.
+ *
+ * ERR_TOO_LARGE: the content is more than STORE_RECORD_MAX, the key more than
+ * STORE_KEY_MAX, or there would be more than ${max} of the kind.
+ */
+struct store_record {
+	struct store_op op;
+
+	enum store_record_kind what;
+	const char *integration;
+	const char *kind; /* "token", "state", ... */
+	struct str key;
+	uint64_t version;         /* PUT */
+	struct str sealed;        /* PUT */
+	uint64_t expires_unix_ms; /* PUT: 0 = never. */
+	size_t max;               /* PUT: of the integration; 0 = no limit. */
+	const char *owner;        /* LEASE, RELEASE */
+	uint64_t lease_ms;        /* LEASE */
+
+	int ret_done;         /* PUT, TAKE, LEASE, RELEASE: it was done. */
+	int ret_found;        /* There is a record, or was one (TAKE). */
+	uint64_t ret_version; /* Of the record as it is now; 0: none. */
+	char *ret_sealed;     /* Its content, but for a PUT that was done.  The
+			       * caller frees with free(). */
+	size_t ret_sealedlen;
+	uint64_t ret_lease_ms; /* How much longer somebody else has it. */
 };
 
 /* STORE_OP_COUNTS: how much of each kind there is, for a script or for all. */

@@ -288,6 +288,9 @@ engine_apply(void *self, struct store_op *op, struct err *err)
 		    sq, CONTAINER_OF(op, struct store_step_put, op), err);
 	case STORE_OP_KV:
 		return sq_kv(sq, CONTAINER_OF(op, struct store_kv, op), err);
+	case STORE_OP_RECORD:
+		return sq_record(
+		    sq, CONTAINER_OF(op, struct store_record, op), err);
 	case STORE_OP_REPLAY:
 		return sq_replay(
 		    sq, CONTAINER_OF(op, struct store_replay, op), err);

@@ -92,6 +92,13 @@ enum sq_sql {
 	SQ_KV_SIZE_ADD,
 	SQ_KV_EXPIRED,
 	SQ_KV_EXPIRED_OF,
+	SQ_RECORD_GET,
+	SQ_RECORD_COUNT,
+	SQ_RECORD_SET,
+	SQ_RECORD_LEASE,
+	SQ_RECORD_RELEASE,
+	SQ_RECORD_DELETE,
+	SQ_RECORD_EXPIRED,
 	SQ_SEEN_EXPIRED,
 	SQ_SWEEP,
 	SQ_SWEEP_JOBS,
@@ -328,6 +335,12 @@ enum store_applied sq_present(
 enum store_applied sq_kv(struct sq *sq, struct store_kv *op, struct err *err);
 /* Delete some that have expired.  Returns how many, or -1. */
 int sq_kv_expire(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
+
+/* store_sqlite_record.c */
+enum store_applied sq_record(
+    struct sq *sq, struct store_record *op, struct err *err);
+/* Delete those that have expired. */
+int sq_record_expire(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
 
 /* What filters look at, as a delivery is written. */
 struct sq_look {

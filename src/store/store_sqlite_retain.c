@@ -488,6 +488,8 @@ step(struct sq *sq, struct err *err)
 
 	switch ((enum phase)sq->phase) {
 	case PHASE_KV:
+		if (sq_record_expire(sq, err) == -1)
+			return -1;
 		rc = sq_kv_expire(sq, err);
 		return rc == -1 ? -1 : rc > 0;
 	case PHASE_GONE:

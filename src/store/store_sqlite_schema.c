@@ -58,6 +58,12 @@ static const char *const steps[] = {
     "ALTER TABLE script ADD COLUMN gone INTEGER;",
     /* For lists: the deliveries of one script. */
     "CREATE INDEX job_script ON job (script);",
+    /* The host's own, sealed; version 0 is a lease without a record. */
+    "CREATE TABLE record (integration TEXT, kind TEXT, key BLOB,"
+    "  version INTEGER NOT NULL, sealed BLOB, expires INTEGER, owner TEXT,"
+    "  lease INTEGER, PRIMARY KEY (integration, kind, key)) WITHOUT ROWID;"
+    "CREATE INDEX record_expires ON record (expires)"
+    "  WHERE expires IS NOT NULL;",
 };
 
 int
