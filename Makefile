@@ -36,7 +36,7 @@ mode_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 mode_debug   := -Og -g3
 mode_asan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 mode_tsan    := -O1 -g3 -fsanitize=thread
-mode_cover   := -O0 -g3 --coverage
+mode_cover   := -O0 -g3 --coverage -DMOONPOST_COVERAGE
 ifndef mode_$(MODE)
 $(error unknown MODE '$(MODE)': release, debug, asan, tsan, cover)
 endif

@@ -20,6 +20,23 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/*
+ * Whether the build watches itself: a sanitizer or coverage, whose run-time
+ * parts reserve terabytes, write files and trace processes.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||           \
+    defined(MOONPOST_COVERAGE)
+#define INSTRUMENTED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||     \
+    __has_feature(memory_sanitizer)
+#define INSTRUMENTED 1
+#endif
+#endif
+#ifndef INSTRUMENTED
+#define INSTRUMENTED 0
+#endif
+
 #define NELEMS(a) (sizeof(a) / sizeof((a)[0]))
 
 /* The struct of type ${type} whose member ${member} is at ${ptr}. */

@@ -82,6 +82,7 @@ struct workers {
 	struct event *end; /* The time of grace is over. */
 	int stopping;
 	int told_stopped;
+	int told_missing; /* What of the wall cannot be had here. */
 };
 
 /* CPU that the process has used, or 0. */
@@ -222,12 +223,29 @@ on_write(evutil_socket_t fd, short what, void *arg)
 	flush(arg);
 }
 
+/* The wall around scripts has a gap on this machine: say so, once. */
 static void
-set_ready(struct worker *w)
+tell_missing(struct workers *p, struct str payload)
+{
+	char *missing = NULL, *none = NULL;
+
+	if (proto_get_texts(payload, &missing, &none) == -1)
+		return;
+	if (missing != NULL && !p->told_missing)
+		log_warn("the wall around scripts is not whole",
+		    LOG_STR("missing", missing));
+	p->told_missing |= missing != NULL;
+	free(missing);
+	free(none);
+}
+
+static void
+set_ready(struct worker *w, struct str payload)
 {
 	struct workers *p = w->pool;
 
 	w->state = WORKER_READY;
+	tell_missing(p, payload);
 	if (p->stopping)
 		return;
 	log_debug("worker ready", LOG_STR("worker", w->name),
@@ -253,7 +271,7 @@ take_frames(struct worker *w)
 			rc = -1;
 		} else if (frame.type == PROTO_READY) {
 			if (w->state == WORKER_STARTING)
-				set_ready(w);
+				set_ready(w, frame.payload);
 		} else if (frame.type == PROTO_PONG) {
 			w->ping_open = 0;
 		} else {

@@ -29,6 +29,7 @@
 #include "script/question.h"
 #include "script/worker.h"
 #include "wire/proto.h"
+#include "wire/wall.h"
 
 /* Above this much unsent output nothing more is read: the host is behind. */
 #define OUT_HIGH (4U << 20)
@@ -330,17 +331,21 @@ static int
 on_setup(struct worker *w, struct str payload)
 {
 	struct proto_setup m;
+	struct buf missing = BUF_INIT;
 
-	if (proto_get_setup(payload, &m) == -1)
+	if (w->set_up || proto_get_setup(payload, &m) == -1)
 		return -1;
 	w->env.limits.mem_bytes = m.mem_bytes;
 	w->env.limits.cpu_ms = m.cpu_ms;
 	w->env.limits.handler_ms = m.handler_ms;
 	w->env.limits.debug = m.debug;
-	guard_free(w->guard);
 	w->guard = guard_parse(m.guard);
 	w->set_up = 1;
-	proto_put_plain(&w->out, PROTO_READY, 0);
+	/* What comes next is strangers' code. */
+	wall_raise(WALL_WHOLE, &missing);
+	proto_put_texts(&w->out, PROTO_READY, 0,
+	    missing.len == 0 ? NULL : buf_text(&missing), NULL);
+	buf_free(&missing);
 	return 0;
 }
 
@@ -566,6 +571,7 @@ map_page(struct worker *w)
 		return &w->spare_page;
 	page = mmap(NULL, sizeof(struct proto_page), PROT_READ | PROT_WRITE,
 	    MAP_SHARED, PROTO_PAGE_FD, 0);
+	(void)close(PROTO_PAGE_FD);
 	return page == MAP_FAILED ? &w->spare_page : page;
 }
 
@@ -579,8 +585,6 @@ set_up_process(void)
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)prctl(PR_SET_NAME, "moonpost-worker");
-	/* No other process of the user looks into this one's memory. */
-	(void)prctl(PR_SET_DUMPABLE, 0);
 	/* Scripts run behind what comes in: the host goes first. */
 	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
 	/* Address space is limited, and an arena reserves 64 MiB of it. */

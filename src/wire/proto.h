@@ -39,7 +39,8 @@ enum proto_type {
 	PROTO_ASK_IS,    /* The same. */
 
 	/* Worker to host. */
-	PROTO_READY = 100, /* Set up. */
+	PROTO_READY = 100, /* Set up.  text: what of the process wall cannot
+			    * be had there (wire/wall), NULL if it stands. */
 	PROTO_LOADED,      /* id: bundle.  struct proto_loaded. */
 	PROTO_OUTCOME,     /* id: job.  struct proto_outcome. */
 	PROTO_LOG,         /* id: job, or 0.  struct proto_log. */
@@ -277,8 +278,9 @@ int proto_get_log(struct str payload, struct proto_log *ret) ATTR_MUSTCHECK;
 void proto_log_clear(struct proto_log *m);
 
 /*
- * Frames that carry numbers and texts only; NULL texts stay NULL.  SECRET_IS
- * and EVALUATED are proto_put_texts(): value, NULL; text, error.  The texts of
+ * Frames that carry numbers and texts only; NULL texts stay NULL.  SECRET_IS,
+ * EVALUATED and READY are proto_put_texts(): value, NULL; text, error; missing,
+ * NULL.  The texts of
  * proto_get_texts() are to be freed with free().
  */
 void proto_put_plain(struct buf *out, enum proto_type type, uint64_t id);

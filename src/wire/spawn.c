@@ -24,17 +24,6 @@
 /* Where the report of a failed exec goes in the child. */
 #define REPORT_FD (PROTO_PAGE_FD + 1)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 /* What the child needs to know; it may not allocate. */
 struct child {
 	const char *program;
@@ -92,7 +81,7 @@ child_limits(const struct child *c)
 	if (limit(RLIMIT_CORE, 0) == -1 ||
 	    limit(RLIMIT_NOFILE, MAX_FILES) == -1)
 		return -1;
-	if (!SANITIZED && c->address_bytes != 0 &&
+	if (!INSTRUMENTED && c->address_bytes != 0 &&
 	    limit(RLIMIT_AS, (rlim_t)c->address_bytes) == -1)
 		return -1;
 	return 0;
@@ -115,7 +104,7 @@ child_main(const struct child *c)
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 
-	for (e = environ; SANITIZED && *e != NULL && n < 2; e++) {
+	for (e = environ; INSTRUMENTED && *e != NULL && n < 2; e++) {
 		if (strncmp(*e, "ASAN_OPTIONS=", 13) == 0 ||
 		    strncmp(*e, "UBSAN_OPTIONS=", 14) == 0)
 			envp[n++] = *e;

@@ -97,6 +97,33 @@ def test_nothing_of_the_host_is_left_behind(tmp_path):
     eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "gone after a kill as well")
 
 
+def test_workers_stand_behind_the_wall(tmp_path):
+    with open(tmp_path / "inherited", "w") as inherited:
+        os.set_inheritable(inherited.fileno(), True)
+        host = Host(tmp_path, "--workers", "1", wait=False, env={"CANARY": "in-the-environment"})
+        host.write("a.lua", HEALTHY)
+        with host.start():
+            assert host.deliver("thing", envelope(n=1)).status == 200
+            host.log(msg="healthy", n=1)
+            assert not host.logged(msg="the wall around scripts is not whole")
+            pids = children(host.process.pid)
+            assert pids
+            for pid in pids:
+                with open(f"/proc/{pid}/status") as f:
+                    status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+                assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    assert b"CANARY" not in f.read()
+                files = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+                # Its socket, its loop, a pipe that it has to itself; else nothing but /dev/null.
+                names = list(files.values())
+                assert [fd for fd, name in files.items() if name.startswith("socket:")] == [3], files
+                foreign = {name for name in names if name.startswith("pipe:") and names.count(name) != 2
+                           or not name.startswith(("pipe:", "socket:", "anon_inode:"))}
+                # A sanitizer's report must have a way out.
+                assert foreign <= {"/dev/null"} or "ASAN_OPTIONS" in os.environ, files
+
+
 def test_a_backlog_of_a_loop_keeps_nobody_waiting(tmp_path):
     host = Host(tmp_path, "--workers", "1", "--cpu-limit", "1s", wait=False)
     host.write("loop.lua", "function on_event() while true do end end")
