@@ -110,6 +110,23 @@ seen_advance(struct seen *seen, uint64_t now, uint64_t next_id)
 	}
 }
 
+uint64_t
+seen_set_back(struct seen *seen, uint64_t now)
+{
+	uint64_t ahead, *at;
+	size_t i;
+
+	if (seen->nmarks == 0 ||
+	    seen->marks[seen->nmarks - 1].at_unix_ms <= now)
+		return 0;
+	ahead = seen->marks[seen->nmarks - 1].at_unix_ms - now;
+	for (i = 0; i < seen->nmarks; i++) {
+		at = &seen->marks[i].at_unix_ms;
+		*at = *at > ahead ? *at - ahead : 0;
+	}
+	return ahead;
+}
+
 struct seen_entry
 seen_hash(struct str key, struct str signature)
 {

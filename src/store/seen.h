@@ -42,6 +42,11 @@ uint64_t seen_keep_ms(const struct seen *seen);
  * more.  ${next_id} is that of the next delivery. */
 void seen_advance(struct seen *seen, uint64_t now_unix_ms, uint64_t next_id);
 
+/* It is ${now_unix_ms} only, and what was remembered so far came before: move
+ * it back together, so that the newest is as old as now.  Returns by how many
+ * ms; mostly 0. */
+uint64_t seen_set_back(struct seen *seen, uint64_t now_unix_ms);
+
 /* The entry for a delivery to come; its id is still 0. */
 struct seen_entry seen_hash(struct str key, struct str signature);
 

@@ -144,6 +144,11 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 		    "discard the scripts that wait",
 		    (unsigned long long)sq->used_bytes);
 
+	if (sq->next_id > SQ_ID_MAX)
+		return sq_refuse(&op->op, ERR_UNAVAILABLE,
+		    "there are no more ids for deliveries: begin with another "
+		    "data folder");
+
 	id = entry.id = sq->next_id;
 	op->ret_repeats = seen_by_signature(sq->seen, &entry);
 	if (segment_put(sq->segment, id, op->headers_json, op->warnings_json,

@@ -40,6 +40,9 @@ struct buf;
 #define SQ_JOB_BITS 10
 #define SQ_JOBS_MAX ((1U << SQ_JOB_BITS) - 1)
 
+/* The last id of a delivery: seen.c has 40 bits for one. */
+#define SQ_ID_MAX ((UINT64_C(1) << 40) - 1)
+
 /* Segments that are deleted at once. */
 #define SQ_DEAD_FILES 16
 
@@ -65,6 +68,8 @@ enum sq_sql {
 	SQ_RUN_ADD,
 	SQ_KEY_NEXT,
 	SQ_UNBLOCK,
+	SQ_EARLIER_FIND,
+	SQ_EARLIER,
 	SQ_STEP_ADD,
 	SQ_STEP_FLAG,
 	SQ_DISCARD_FIND,
@@ -179,6 +184,11 @@ struct sq {
 	int full;         /* Appends are refused. */
 	int wal_pages;    /* In the write-ahead log after the last commit. */
 
+	/* What the time was at the start; dedupe windows go on from there, for
+	 * the clock may be set. */
+	uint64_t start_unix_ms;
+	uint64_t start_mono_ms;
+
 	/* Of the group. */
 	uint64_t now_ms;
 	uint64_t group_first_id;
@@ -194,6 +204,7 @@ struct sq {
 
 	/* Of retention. */
 	unsigned int phase;     /* Of the round. */
+	int set_back;           /* The clock was, perhaps. */
 	uint64_t sweep_id;      /* Where the look at deliveries goes on. */
 	uint64_t round_mono_ms; /* When the next round begins. */
 	unsigned int freed;     /* Dropped or moved in this round. */
@@ -256,6 +267,18 @@ struct str sq_blob(sqlite3_stmt *stmt, int at);
 /* ---- the writer's common parts (store_sqlite.c) ---------------------------
  */
 
+/* A script that has a row already. */
+void sq_script_saved(
+    struct sq *sq, uint64_t id, const char *integration, const char *name);
+
+/* SQLite asks the reader whether it has to stop; and tells the writer how long
+ * the log is. */
+int sq_out_of_time(void *cookie);
+int sq_committed(void *cookie, sqlite3 *db, const char *name, int pages);
+
+/* The time that dedupe windows go by: never earlier than before. */
+uint64_t sq_steady_ms(const struct sq *sq);
+
 /* Say that an operation cannot be done. */
 enum store_applied sq_refuse(struct store_op *op, enum err_code code,
     const char *fmt, ...) ATTR_PRINTF(3, 4);
@@ -288,6 +311,8 @@ int sq_migrate(struct sq_conn *conn, struct err *err) ATTR_MUSTCHECK;
 /* Refuse to make a new database beside bodies: without its rows a body is not
  * known, and goes.  (It is durable before there are any.) */
 int sq_check_missing(const struct sq *sq, struct err *err) ATTR_MUSTCHECK;
+/* Refuse to bury everything because the folder of the bodies is not there. */
+int sq_check_bodies(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
 
 /* store_sqlite_append.c */
 enum store_applied sq_append(
@@ -315,8 +340,16 @@ int sq_release_key(struct sq *sq, struct sq_script *script, uint64_t order_hash,
 int sq_read_body(struct sq_conn *conn, struct segment_reader *bodies,
     uint64_t id, const struct segment_ref *ref,
     struct segment_record *ret_record, struct err *err) ATTR_MUSTCHECK;
+/* The clock was set back: some retries wait as long as they should, not until
+ * it is that late once more.  Returns 1: there may be more, 0, or -1. */
+int sq_retry_earlier(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
 /* A job with an id from ${id} on can be claimed again. */
 void sq_due(struct sq_script *script, uint64_t id);
+
+/* store_sqlite_open.c: the engine's open() and close(). */
+int sq_open(struct store *store, const struct store_options *options,
+    void **ret_self, struct err *err) ATTR_MUSTCHECK;
+void sq_close(void *self);
 
 /* store_sqlite_replay.c */
 enum store_applied sq_replay(

@@ -10,6 +10,8 @@
 /* Columns of a candidate for a claim, in this order. */
 #define CANDIDATE "id, order_key, state, attempts, runs, has_steps, handler"
 
+#define LATE 32 /* Retries that are put right at a time. */
+
 void
 sq_due(struct sq_script *sc, uint64_t id)
 {
@@ -240,6 +242,60 @@ sq_release_key(
 	sq_job_moved(sq, sc, order_hash, SQ_BLOCKED, STORE_PENDING);
 	sq_due(sc, id);
 	return 0;
+}
+
+/* A job that failed later than now, and when it was to run again. */
+struct late {
+	uint64_t id;
+	uint64_t script;
+	uint64_t due;
+	uint64_t ended;
+};
+
+static int
+set_earlier(struct sq *sq, const struct late *late, struct err *err)
+{
+	uint64_t wait = late->due > late->ended ? late->due - late->ended : 0;
+	struct sq_script *sc = sq_script_by_id(sq, late->script);
+	sqlite3_stmt *stmt;
+
+	stmt = sq_get(&sq->conn, SQ_EARLIER,
+	    "UPDATE job SET due = ?2, ended = ?3 WHERE id = ?1", err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind(stmt, 1, late->id);
+	sq_bind(stmt, 2, sq->now_ms + wait);
+	sq_bind(stmt, 3, sq->now_ms);
+	if (sc != NULL)
+		sc->ready = 1;
+	return sq_run(&sq->conn, stmt, err);
+}
+
+int
+sq_retry_earlier(struct sq *sq, struct err *err)
+{
+	struct late late[LATE];
+	sqlite3_stmt *stmt;
+	size_t n = 0, i;
+	int rc = 0;
+
+	stmt = sq_get(&sq->conn, SQ_EARLIER_FIND,
+	    "SELECT id, script, due, ended FROM job INDEXED BY job_due"
+	    " WHERE due > 0 AND ended > ?",
+	    err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind(stmt, 1, sq->now_ms);
+	while (n < LATE && (rc = sq_row(&sq->conn, stmt, err)) == 1) {
+		late[n].id = sq_u64(stmt, 0);
+		late[n].script = sq_u64(stmt, 1);
+		late[n].due = sq_u64(stmt, 2);
+		late[n++].ended = sq_u64(stmt, 3);
+	}
+	(void)sqlite3_reset(stmt);
+	for (i = 0; i < n && rc != -1; i++)
+		rc = set_earlier(sq, &late[i], err);
+	return rc == -1 ? -1 : n == LATE;
 }
 
 static int

@@ -16,6 +16,7 @@
 
 /* A round goes through these; each step of one takes a fraction of a ms. */
 enum phase {
+	PHASE_CLOCK,
 	PHASE_KV,
 	PHASE_GONE,
 	PHASE_SEEN,
@@ -307,8 +308,10 @@ sweep(struct sq *sq, struct err *err)
 	if (next_deliveries(sq, few, &n, err) == -1)
 		return -1;
 	for (i = 0; i < n && !sated(sq); i++) {
-		/* They came in this order: the rest is younger still. */
-		if (sq->hunger == 0 && few[i].received + age > sq->now_ms)
+		/* They came in this order: the rest is younger still.  But
+		 * the clock may have been ahead for a while. */
+		if (sq->hunger == 0 && few[i].received + age > sq->now_ms &&
+		    few[i].received <= sq->now_ms)
 			return 0;
 		sq->sweep_id = few[i].id + 1;
 		if (class_of(sq, &few[i], &class, &ended, err) == -1)
@@ -463,10 +466,10 @@ move(struct sq *sq, struct err *err)
 static int
 expire_seen(struct sq *sq, struct err *err)
 {
-	uint64_t keep = seen_keep_ms(sq->seen);
+	uint64_t keep = seen_keep_ms(sq->seen), now = sq_steady_ms(sq);
 	sqlite3_stmt *stmt;
 
-	if (sq->now_ms < keep)
+	if (now < keep)
 		return 0;
 	stmt = sq_get(&sq->conn, SQ_SEEN_EXPIRED,
 	    "DELETE FROM seen WHERE id IN (SELECT id FROM seen ORDER BY id"
@@ -474,7 +477,7 @@ expire_seen(struct sq *sq, struct err *err)
 	    err);
 	if (stmt == NULL)
 		return -1;
-	sq_bind(stmt, 1, sq->now_ms - keep);
+	sq_bind(stmt, 1, now - keep);
 	if (sq_run(&sq->conn, stmt, err) == -1)
 		return -1;
 	return sqlite3_changes(sq->conn.db) == 64;
@@ -487,6 +490,10 @@ step(struct sq *sq, struct err *err)
 	int rc;
 
 	switch ((enum phase)sq->phase) {
+	case PHASE_CLOCK:
+		rc = sq->set_back ? sq_retry_earlier(sq, err) : 0;
+		sq->set_back = rc != 0;
+		return rc;
 	case PHASE_KV:
 		if (sq_record_expire(sq, err) == -1)
 			return -1;
@@ -561,6 +568,7 @@ slice(struct sq *sq, uint64_t budget_ms, struct err *err)
 	}
 	return 0;
 failed:
+	sq->set_back = 1; /* What was put right is not. */
 	store_sqlite.rollback(sq);
 	return -1;
 }
@@ -589,7 +597,7 @@ end_round(struct sq *sq)
 			sq->hunger = 1;
 		}
 	}
-	sq->phase = PHASE_KV;
+	sq->phase = PHASE_CLOCK;
 	sq->sweep_id = 0;
 	sq->freed = 0;
 	sq->move_file = 0;

@@ -128,3 +128,30 @@ sq_check_missing(const struct sq *sq, struct err *err)
 	free(dir);
 	return rc;
 }
+
+int
+sq_check_bodies(struct sq *sq, struct err *err)
+{
+	char *dir = mem_printf("%s/bodies", sq->dir);
+	sqlite3_stmt *stmt = NULL;
+	int rc;
+
+	if (sqlite3_prepare_v2(sq->conn.db,
+		"SELECT 1 FROM segment WHERE records > 0", -1, &stmt,
+		NULL) != SQLITE_OK)
+		rc = sq_fail(&sq->conn, err, "read");
+	else
+		rc = sq_row(&sq->conn, stmt, err);
+	if (rc == 1)
+		rc = segment_any(dir)
+			 ? 0
+			 : err_set(err, ERR_INVALID,
+			       "the bodies of deliveries are "
+			       "missing from %s: put back what was "
+			       "there, or move the folder %s away "
+			       "to begin anew",
+			       dir, sq->dir);
+	(void)sqlite3_finalize(stmt);
+	free(dir);
+	return rc;
+}

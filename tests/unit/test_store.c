@@ -612,17 +612,23 @@ Test(store, a_damaged_body_is_an_error_of_its_job)
 
 Test(store, a_missing_segment_is_an_error_of_its_jobs)
 {
+	struct store_options o = util_options();
+	static char large[300001];
 	struct store_counts n;
 	char path[256];
 
-	util_open();
+	(void)memset(large, ' ', sizeof(large) - 1);
+	o.segment_bytes = 1;
+	util_open_with(&o);
 	(void)util_add("s", "{}", "k");
+	(void)util_add("s", large, "k");
 	(void)util_add("s", "{}", "k");
 	util_close();
 	path_of("bodies/00000001.seg", path);
 	cr_assert_eq(unlink(path), 0);
+	path_of("bodies/00000002.seg", path);
+	cr_assert_eq(access(path, F_OK), 0);
 	util_open();
-	(void)util_add("s", "{}", "k");
 	cr_assert_eq(util_claimable("s"), 1);
 	util_counts(&n, "s");
 	cr_assert_eq(n.ret_jobs[STORE_DEAD], 2);
