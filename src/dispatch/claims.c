@@ -13,8 +13,7 @@
 /* Jobs of one script that are claimed at once, before others have a turn. */
 #define QUANTUM 16
 
-/* What one worker has at most: jobs, and bytes that it has not read. */
-#define LANE_RUNS 256
+/* Bytes that one worker has at most not read yet. */
 #define LANE_BACKLOG (4U << 20)
 
 /* The wall clock may be set: look at it again after so long. */

@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -20,6 +21,11 @@
 #define RETRY_BASE_MS 1000
 #define RETRY_MAX_MS 3600000
 #define SLOW_MS 100
+
+/* A worker has at most LANE_RUNS jobs, and each can use up its CPU limit before
+ * the last has begun.  What is not back long after that was lost in there. */
+#define LEASE_MARGIN_MS 60000
+#define LEASE_LOOKS 8 /* In the time of a lease. */
 
 /* Workers without jobs end within that. */
 #define STOP_GRACE_MS 2000
@@ -139,7 +145,8 @@ on_died(void *cookie, struct worker *worker, const struct workers_death *death)
 	if (culprit != NULL)
 		guilty = culprit->feed->script;
 	while ((run = run_table_find(&d->runs, is_on_lane, lane)) != NULL)
-		dispatch_lost(d, run, run == culprit ? death->how : NULL);
+		dispatch_lost(
+		    d, run, run == culprit || run->overdue ? death->how : NULL);
 	dispatch_forget_questions(d, lane);
 	dispatch_forget_asks(d, lane);
 	scripts_worker_died(d->scripts, worker, death);
@@ -278,6 +285,33 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 			    lane->worker, "had jobs at the deadline", 0);
 }
 
+static int
+is_overdue(const struct run *run, const void *cookie)
+{
+	const uint64_t *before_mono_ms = cookie;
+
+	return !run->overdue && run->started_mono_ms < *before_mono_ms;
+}
+
+/* A job is with its worker for a time only: it has run by then, or the worker
+ * has forgotten it. */
+static void
+on_lease(evutil_socket_t fd, short what, void *arg)
+{
+	struct dispatch *d = arg;
+	uint64_t now = clock_mono_ms(), before;
+	struct run *run;
+
+	(void)fd;
+	(void)what;
+	before = now > d->options.lease_ms ? now - d->options.lease_ms : 0;
+	while ((run = run_table_find(&d->runs, is_overdue, &before)) != NULL) {
+		run->overdue = 1;
+		worker_kill(run->bundle->lane->worker,
+		    "kept a job longer than one may take", 0);
+	}
+}
+
 static void
 on_submit(evutil_socket_t fd, short what, void *arg)
 {
@@ -307,6 +341,9 @@ set_defaults(struct dispatch_options *o)
 		o->retry_max_ms = RETRY_MAX_MS;
 	if (o->limits.slow_ms == 0)
 		o->limits.slow_ms = SLOW_MS;
+	if (o->lease_ms == 0)
+		o->lease_ms = o->limits.handler_ms +
+			      LANE_RUNS * o->limits.cpu_ms + LEASE_MARGIN_MS;
 }
 
 struct dispatch *
@@ -315,6 +352,7 @@ dispatch_create(const struct dispatch_options *options)
 	struct dispatch *d = mem_zalloc(sizeof(*d));
 	struct event_base *base = options->base;
 	struct dispatch_options *o = &d->options;
+	struct timeval look;
 
 	*o = *options;
 	set_defaults(o);
@@ -327,6 +365,9 @@ dispatch_create(const struct dispatch_options *options)
 	d->submit = event_new(base, -1, 0, on_submit, d);
 	d->again = event_new(base, -1, 0, dispatch_on_again, d);
 	d->deadline = event_new(base, -1, 0, on_deadline, d);
+	d->lease = event_new(base, -1, EV_PERSIST, on_lease, d);
+	look = loop_timeval(o->lease_ms / LEASE_LOOKS);
+	(void)event_add(d->lease, &look);
 	d->workers = workers_create(&(struct workers_options){
 	    .base = base,
 	    .program = o->program,
@@ -568,5 +609,6 @@ dispatch_free(struct dispatch *d)
 	event_free(d->submit);
 	event_free(d->again);
 	event_free(d->deadline);
+	event_free(d->lease);
 	free(d);
 }

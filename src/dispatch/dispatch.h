@@ -44,6 +44,9 @@ struct dispatch_options {
 	unsigned int retry_attempts; /* 0 = 16. */
 	uint64_t retry_base_ms;      /* 0 = 1 s. */
 	uint64_t retry_max_ms;       /* 0 = 1 h. */
+	uint64_t lease_ms; /* A job that its worker still has after that is lost
+			    * there, and the worker with it; 0: by the limits.
+			    */
 
 	void *cookie;
 

@@ -19,6 +19,9 @@
 #include "dispatch/scripts.h"
 #include "dispatch/workers.h"
 
+/* What one worker has at most of jobs. */
+#define LANE_RUNS 256
+
 /* The dispatcher's side of a script. */
 struct feed {
 	struct dispatch *d;
@@ -73,6 +76,7 @@ struct dispatch {
 	int draining;
 	int stopping; /* The workers have been told to end. */
 	struct event *deadline;
+	struct event *lease; /* Look for jobs that do not come back. */
 	void (*drained)(void *cookie);
 	void *drained_cookie;
 };

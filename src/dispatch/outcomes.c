@@ -78,6 +78,17 @@ on_finished(struct store_op *op)
 		d->refused = run;
 		return;
 	}
+	if (op->rc == -1 && op->err.code != ERR_UNAVAILABLE &&
+	    op->err.code != ERR_NOT_FOUND && run->finish.run != NULL) {
+		/* It has run, whatever is wrong with what is told of it. */
+		log_error("cannot keep the record of a run",
+		    LOG_STR("script", feed->script->name),
+		    LOG_STR("delivery", run->delivery),
+		    LOG_STR("error", op->err.msg));
+		run->finish.run = NULL;
+		submit_finish(d, run);
+		return;
+	}
 	if (op->rc == -1) {
 		/* It was dropped by hand meanwhile; or this is the end, and it
 		 * will run again after the next start. */

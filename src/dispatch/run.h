@@ -34,6 +34,7 @@ struct run {
 	const char *handler;   /* The job's, or the one it was re-routed to. */
 	uint64_t started_unix_ms;
 	uint64_t started_mono_ms;
+	int overdue;       /* Its worker dies for it. */
 	char delivery[24]; /* Its number as text. */
 
 	struct buf log; /* Lines, as JSON, with commas between. */

@@ -9,6 +9,7 @@
  *	fail TEXT | hang | crash | babble          when it is loaded
  *	require NAME                               a lib that it needs
  *	on_x: done | error TEXT | retry MS | drop | gone | hang | crash | babble
+ *	      | lose (never to be heard of again)
  *	      | wait FILE (until that file is there; FILE.on comes at once) |
  *slow | uncharged | log N | secret NAME (error with its value) | body (error
  *with the body) | ask TOPIC ARGS (error with the answer)
@@ -311,6 +312,8 @@ fake_run(const struct ipc_frame *frame)
 		    "%s", act + 5);
 	} else if (strcmp(act, "done") == 0) {
 		fake_outcome(frame->id, PROTO_DONE, NULL, 0, 1, 0);
+	} else if (strcmp(act, "lose") == 0) {
+		/* Nothing comes of it. */
 	} else {
 		fake_misbehave(act);
 	}

@@ -1,6 +1,7 @@
 /* Claims, outcomes, limits and the end: with a real store and fake workers. */
 
 #include <signal.h>
+#include <sqlite3.h>
 
 #include "unit/fakeworker.h"
 
@@ -141,6 +142,49 @@ Test(dispatch, kills_a_worker_that_hangs_and_spares_the_others)
 	cr_assert(state_is("bad", "loaded"));
 	dispatch_stats(dispatch, &stats);
 	cr_assert_eq(stats.killed, 1);
+}
+
+Test(dispatch, takes_back_a_job_that_its_worker_has_lost)
+{
+	uint64_t lost, other;
+
+	options.retry_attempts = 2;
+	options.lease_ms = 400;
+	start();
+	save("a", "on_issue: lose");
+	save_and_load("b", "on_issue: done");
+	lost = append("a");
+	UNTIL(is(lost, STORE_DEAD));
+	cr_assert(strstr(seen[lost].error, "kept a job longer"), "%s",
+	    seen[lost].error);
+	cr_assert_eq(seen[lost].starts, 2);
+	other = append("b");
+	UNTIL(is(other, STORE_DONE));
+}
+
+Test(dispatch, ends_a_job_whose_record_cannot_be_kept)
+{
+	char *path = mem_printf("%s/data/moonpost.db", scratch.dir);
+	sqlite3 *db;
+	uint64_t id;
+
+	/* Somebody else's hand in the database. */
+	start();
+	save_and_load("a", waiting("go"));
+	id = append("a");
+	UNTIL(is(id, STORE_RUNNING));
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+	(void)sqlite3_busy_timeout(db, 10000);
+	cr_assert_eq(
+	    sqlite3_exec(db, "INSERT INTO run (job, n) VALUES (1 << 10, 1)",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	(void)sqlite3_close(db);
+	release("go");
+	UNTIL(is(id, STORE_DONE));
+	cr_assert_eq(count(STORE_RUNNING), 0);
+	cr_assert_eq(count(STORE_DONE), 1);
+	free(path);
 }
 
 Test(dispatch, parks_a_script_that_kills_three_workers)
