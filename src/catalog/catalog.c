@@ -215,6 +215,21 @@ enter_document(struct catalog *c, const struct asyncapi *doc)
 		}
 }
 
+/* What Sentry sends to the alert action that a rule names, and to no other. */
+static const char *const alerts[] = {
+    "event_alert", "metric_alert", "activity_alert"};
+
+static int
+is_alert(const char *resource)
+{
+	size_t i;
+
+	for (i = 0; i < NELEMS(alerts); i++)
+		if (strcmp(resource, alerts[i]) == 0)
+			return 1;
+	return 0;
+}
+
 /*
  * Fill in what a person sees of ${entry}.  Its messages are in the order live,
  * published, files; its channels and actions come in the order published, live,
@@ -229,6 +244,7 @@ describe(struct catalog *c, struct entry *entry)
 	size_t d, i, k;
 
 	entry->pub.channel = entry->messages[0].message->channel;
+	entry->pub.fires = is_alert(entry->pub.name);
 	entry->pub.summary = "";
 	for (i = 0; i < entry->nmessages && entry->pub.summary[0] == '\0'; i++)
 		entry->pub.summary = entry->messages[i].message->summary;

@@ -18,6 +18,10 @@
 #include "base/compiler.h"
 #include "base/str.h"
 
+/* The handler that is an alert action's `fire`: no global function, and beside
+ * whatever on_* the script has for the same delivery. */
+#define CATALOG_FIRE "alert_action.fire"
+
 struct asyncapi;
 struct asyncapi_message;
 struct buf;
@@ -37,6 +41,7 @@ struct catalog_resource {
 	const char *const *handlers; /* Looked up in this order: "on_issue",
 				      * "on_event". */
 	size_t nhandlers;
+	int fires;           /* It is an alert: CATALOG_FIRE is called, too. */
 	const char *summary; /* One line for a person; "" if none. */
 	size_t index;        /* Its place in the catalogue, from 0. */
 };

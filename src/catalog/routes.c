@@ -54,28 +54,48 @@ pick_handler(
 	return NULL;
 }
 
-/* Collect the jobs of one integration for what looks up ${handlers}. */
+static void
+add_job(struct routes *r, struct route *job, const char *script,
+    const char *handler)
+{
+	job->script = arena_strndup(&r->arena, script, strlen(script));
+	job->handler = arena_strndup(&r->arena, handler, strlen(handler));
+}
+
+/*
+ * Collect the jobs of one integration for ${resource}, or for those that no
+ * document knows (NULL).  An alert action's fire is a job of its own.
+ */
 static struct wanted
 make_wanted(struct routes *r, const char *integration,
-    const struct routes_script *scripts, size_t n, const char *const *handlers,
-    size_t nhandlers)
+    const struct routes_script *scripts, size_t n,
+    const struct catalog_resource *resource)
 {
+	static const char *const fire[] = {CATALOG_FIRE};
 	struct wanted wanted = {NULL, 0};
+	const char *const *handlers;
 	struct route *jobs;
 	const char *handler;
-	size_t i;
+	size_t i, nhandlers;
 
-	jobs = mem_array(n, sizeof(*jobs));
+	if (resource == NULL) {
+		handlers = catalog_fallback_handlers(&nhandlers);
+	} else {
+		handlers = resource->handlers;
+		nhandlers = resource->nhandlers;
+	}
+	jobs = mem_array(2 * n, sizeof(*jobs));
 	for (i = 0; i < n; i++) {
 		if (strcmp(scripts[i].integration, integration) != 0)
 			continue;
 		handler = pick_handler(&scripts[i], handlers, nhandlers);
-		if (handler == NULL)
-			continue;
-		jobs[wanted.n].script = arena_strndup(
-		    &r->arena, scripts[i].script, strlen(scripts[i].script));
-		jobs[wanted.n++].handler =
-		    arena_strndup(&r->arena, handler, strlen(handler));
+		if (handler != NULL)
+			add_job(
+			    r, &jobs[wanted.n++], scripts[i].script, handler);
+		if (resource != NULL && resource->fires &&
+		    pick_handler(&scripts[i], fire, 1) != NULL)
+			add_job(r, &jobs[wanted.n++], scripts[i].script,
+			    CATALOG_FIRE);
 	}
 	if (wanted.n > 0) {
 		wanted.at =
@@ -110,16 +130,13 @@ struct routes *
 routes_create(const struct catalog *catalog,
     const struct routes_script *scripts, size_t n)
 {
-	const struct catalog_resource *resource;
-	const char *const *fallback;
 	struct integration *one;
 	struct routes *r;
-	size_t i, k, nfallback;
+	size_t i, k;
 
 	r = mem_zalloc(sizeof(*r));
 	atomic_init(&r->refs, 1);
 	r->nresources = catalog_count(catalog);
-	fallback = catalog_fallback_handlers(&nfallback);
 	r->integrations =
 	    arena_zalloc(&r->arena, (n + 1) * sizeof(*r->integrations));
 	for (i = 0; i < n; i++) {
@@ -134,13 +151,10 @@ routes_create(const struct catalog *catalog,
 		    strlen(scripts[i].integration));
 		one->wanted = arena_zalloc(
 		    &r->arena, (r->nresources + 1) * sizeof(*one->wanted));
-		for (k = 0; k < r->nresources; k++) {
-			resource = catalog_at(catalog, k);
-			one->wanted[k] = make_wanted(r, one->name, scripts, n,
-			    resource->handlers, resource->nhandlers);
-		}
-		one->wanted[k] =
-		    make_wanted(r, one->name, scripts, n, fallback, nfallback);
+		for (k = 0; k < r->nresources; k++)
+			one->wanted[k] = make_wanted(
+			    r, one->name, scripts, n, catalog_at(catalog, k));
+		one->wanted[k] = make_wanted(r, one->name, scripts, n, NULL);
 	}
 	qsort(r->integrations, r->n, sizeof(*r->integrations),
 	    compare_integrations);

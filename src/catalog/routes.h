@@ -23,14 +23,15 @@ struct routes;
 struct route {
 	const char *script;
 	const char *handler; /* The first that the script defines of those that
-			      * the resource looks up. */
+			      * the resource looks up; or CATALOG_FIRE. */
 };
 
 /* What a script offers. */
 struct routes_script {
 	const char *integration;
 	const char *script;
-	const char *const *handlers; /* Its global functions named on_*. */
+	const char *const *handlers; /* Its global functions named on_*,
+				      * and CATALOG_FIRE. */
 	size_t nhandlers;
 };
 

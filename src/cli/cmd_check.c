@@ -18,6 +18,7 @@
 
 #include "cli/check_lint.h"
 #include "cli/cmd.h"
+#include "cli/ui_scripts.h"
 
 /* Loading is a matter of milliseconds; a loop at the top level is none. */
 #define DEADLINE_MS 10000
@@ -39,7 +40,8 @@ struct checker {
 	size_t cap;
 	size_t bad; /* Problems that are no notes. */
 	size_t nhandlers;
-	struct buf json; /* The scripts so far. */
+	struct ui_scripts components; /* What the scripts so far declare. */
+	struct buf json;              /* The scripts so far. */
 	struct jwrite w;
 };
 
@@ -146,6 +148,20 @@ json_script(struct checker *checker, const struct source_file *script,
 	jwrite_object_end(&checker->w);
 }
 
+/* An integration has one of each component, in whichever script. */
+static void
+add_components(struct checker *checker, const struct source_file *script,
+    const struct proto_loaded *loaded)
+{
+	struct ui_scripts *all = &checker->components;
+	const struct ui_script one = {script->chunk, loaded->declared};
+	struct err err = ERR_INIT;
+
+	if (ui_conflict(&one, all->list, all->n, &err) == -1)
+		add_placed(checker, script->chunk, err.msg);
+	ui_scripts_add(all, script->chunk, loaded->declared);
+}
+
 /* Load every script, and then the libs that none of them has required. */
 static int
 load_all(struct checker *checker, const struct source *source)
@@ -168,7 +184,8 @@ load_all(struct checker *checker, const struct source *source)
 			rc = load(checker, source, &scripts[i], &loaded);
 		if (rc == -1)
 			goto out;
-		if (rc == 0 && loaded.nhandlers == 0)
+		add_components(checker, &scripts[i], &loaded);
+		if (rc == 0 && loaded.nhandlers == 0 && loaded.declared == NULL)
 			add(checker, scripts[i].chunk, 0, 1,
 			    "defines no global function on_*, so nothing calls "
 			    "it");
@@ -363,6 +380,7 @@ run(const struct cmd_call *call)
 		free(checker.problems[i].message);
 	}
 	free(checker.problems);
+	ui_scripts_clear(&checker.components);
 	buf_free(&checker.json);
 	return status;
 }

@@ -25,6 +25,7 @@
 #define TAIL OPTION_FOR_TAIL
 #define SCRIPTS OPTION_FOR_SCRIPTS
 #define CONTROL OPTION_FOR_CONTROL
+#define UI_SCHEMA OPTION_FOR_UI_SCHEMA
 /* Commands that talk to a running host. */
 #define CONSOLE (DELIVERIES | SHOW | REPLAY | TAIL | SCRIPTS | CONTROL)
 
@@ -94,7 +95,8 @@ const struct option option_table[] = {
     {.name = "config",
 	.type = OPTION_STRING,
 	.flags = OPTION_NO_FILE,
-	.commands = SERVE | SEND | CHECK | VALIDATE | CHANNELS | CONSOLE,
+	.commands =
+	    SERVE | SEND | CHECK | VALIDATE | CHANNELS | CONSOLE | UI_SCHEMA,
 	.metavar = "FILE",
 	.preset_note = "moonpost.lua beside the scripts folder",
 	.offset = FIELD(config),
@@ -129,7 +131,7 @@ const struct option option_table[] = {
 	.help = "send that many, each with an Idempotency-Key of its own"},
     {.name = "cpu-limit",
 	.type = OPTION_DURATION,
-	.commands = SERVE | CHECK,
+	.commands = SERVE | CHECK | UI_SCHEMA,
 	.metavar = "TIME",
 	.preset = "1s",
 	.min = MS(10),
@@ -216,7 +218,7 @@ const struct option option_table[] = {
     {.name = "integration",
 	.type = OPTION_STRING,
 	.flags = OPTION_ONCE,
-	.commands = DELIVERIES | REPLAY | CONTROL,
+	.commands = DELIVERIES | REPLAY | CONTROL | UI_SCHEMA,
 	.metavar = "NAME",
 	.offset = FIELD(integration),
 	.help = "integration, where there are several"},
@@ -329,7 +331,7 @@ const struct option option_table[] = {
 	.help = "longest request line and headers together"},
     {.name = "memory-limit",
 	.type = OPTION_SIZE,
-	.commands = SERVE | CHECK,
+	.commands = SERVE | CHECK | UI_SCHEMA,
 	.metavar = "SIZE",
 	.preset = "64MiB",
 	.min = MIB(1),
@@ -457,7 +459,7 @@ const struct option option_table[] = {
 	.help = "only what this script has to do with"},
     {.name = "scripts",
 	.type = OPTION_STRING,
-	.commands = SERVE,
+	.commands = SERVE | UI_SCHEMA,
 	.metavar = "DIR",
 	.preset = "scripts",
 	.offset = FIELD(scripts),

@@ -327,7 +327,8 @@ reroute(struct dispatch *d, struct run *run)
 	const char *handler = other_handler(d, run);
 
 	/* Once is enough: a worker that knows no handler at all is broken. */
-	if (handler == NULL || run->handler != run->job->handler)
+	if (handler == NULL || run->handler != run->job->handler ||
+	    strcmp(run->handler, CATALOG_FIRE) == 0)
 		return 0;
 	run->handler = handler;
 	run_send(run, b->id, worker_out(b->lane->worker));

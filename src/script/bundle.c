@@ -10,11 +10,14 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include "catalog/catalog.h"
+
 #include "script/bundle.h"
 #include "script/convert.h"
 #include "script/declare.h"
 #include "script/l_event.h"
 #include "script/l_step.h"
+#include "script/l_ui.h"
 #include "script/vm.h"
 
 #define HANDLER_PREFIX "on_"
@@ -90,12 +93,21 @@ load_done(void *cookie, const struct proto_outcome *outcome, int broke_memory)
 	job->outcome.traceback = mem_strdup(outcome->traceback);
 }
 
-/* The global functions whose names begin with "on_". */
+/* The global functions whose names begin with "on_", and what components bring.
+ */
 struct names {
 	char **list;
 	size_t n;
 	size_t cap;
 };
+
+static void
+add_name(struct names *names, const char *name)
+{
+	names->list =
+	    mem_grow(names->list, &names->cap, names->n + 1, sizeof(char *));
+	names->list[names->n++] = mem_strdup(name);
+}
 
 static int
 by_name(const void *a, const void *b)
@@ -117,15 +129,14 @@ find_handlers(struct vm *vm, struct names *names)
 		if (lua_isfunction(L, -1) && lua_type(L, -2) == LUA_TSTRING) {
 			name = lua_tostring(L, -2);
 			if (strncmp(name, HANDLER_PREFIX,
-				sizeof(HANDLER_PREFIX) - 1) == 0) {
-				names->list = mem_grow(names->list, &names->cap,
-				    names->n + 1, sizeof(char *));
-				names->list[names->n++] = mem_strdup(name);
-			}
+				sizeof(HANDLER_PREFIX) - 1) == 0)
+				add_name(names, name);
 		}
 		lua_pop(L, 1);
 	}
 	lua_settop(L, 0);
+	if (ui_fires(vm))
+		add_name(names, CATALOG_FIRE);
 	if (names->n > 1)
 		qsort(names->list, names->n, sizeof(char *), by_name);
 }
@@ -334,21 +345,35 @@ nothing(lua_State *L)
 	return 0;
 }
 
+/* Push the function of that name.  Returns 0, and nothing is pushed, if there
+ * is none. */
+static int
+push_handler(lua_State *L, const char *handler)
+{
+	if (strcmp(handler, CATALOG_FIRE) == 0)
+		return ui_push_fire(L);
+
+	/* Raw: a script may have put a metatable on its globals. */
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+	lua_pushstring(L, handler);
+	if (lua_rawget(L, 1) != LUA_TFUNCTION) {
+		lua_settop(L, 0);
+		return 0;
+	}
+	lua_remove(L, 1);
+	return 1;
+}
+
 static void
 job_push(lua_State *L, void *cookie)
 {
 	struct bundle_job *job = cookie;
 
-	/* Raw: a script may have put a metatable on its globals. */
-	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-	lua_pushstring(L, job->run->handler);
-	if (lua_rawget(L, 1) != LUA_TFUNCTION) {
+	if (!push_handler(L, job->run->handler)) {
 		job->gone = 1;
-		lua_settop(L, 0);
 		lua_pushcfunction(L, nothing);
 		return;
 	}
-	lua_remove(L, 1);
 	event_push(L, job->run);
 	step_begin(L, job->run);
 }

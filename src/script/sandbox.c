@@ -30,13 +30,16 @@ static const struct module {
 	lua_CFunction open;
 	int global;
 } modules[] = {
+    {"alert_action", luaopen_moonpost_alert_action, 1},
     {"crypto", luaopen_moonpost_crypto, 1},
     {"http", luaopen_moonpost_http, 1},
+    {"issue_link", luaopen_moonpost_issue_link, 1},
     {"json", luaopen_moonpost_json, 1},
     {"kv", luaopen_moonpost_kv, 1},
     {"log", luaopen_moonpost_log, 1},
     {"secret", luaopen_moonpost_secret, 1},
     {"sleep", luaopen_moonpost_sleep, 1},
+    {"stacktrace_link", luaopen_moonpost_stacktrace_link, 1},
     {"step", luaopen_moonpost_step, 1},
     {"cjson", luaopen_moonpost_cjson, 0},
     {"cjson.safe", luaopen_moonpost_cjson_safe, 0},

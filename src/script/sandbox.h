@@ -34,13 +34,16 @@ int sandbox_open(lua_State *L);
 void sandbox_seal(lua_State *L, const char *name);
 
 /* Openers: push a module.  Lua stack: [-0, +1, e] */
+int luaopen_moonpost_alert_action(lua_State *L);
 int luaopen_moonpost_crypto(lua_State *L);
 int luaopen_moonpost_http(lua_State *L);
+int luaopen_moonpost_issue_link(lua_State *L);
 int luaopen_moonpost_json(lua_State *L);
 int luaopen_moonpost_kv(lua_State *L);
 int luaopen_moonpost_log(lua_State *L);
 int luaopen_moonpost_secret(lua_State *L);
 int luaopen_moonpost_sleep(lua_State *L);
+int luaopen_moonpost_stacktrace_link(lua_State *L);
 int luaopen_moonpost_step(lua_State *L);
 int luaopen_moonpost_cjson(lua_State *L);
 int luaopen_moonpost_cjson_safe(lua_State *L);

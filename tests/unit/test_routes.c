@@ -167,3 +167,25 @@ Test(routes, is_freed_by_the_last_of_several_threads)
 		cr_assert_eq(pthread_join(threads[i], NULL), 0);
 	catalog_free(catalog);
 }
+
+Test(routes, fire_is_a_job_of_its_own_for_every_alert)
+{
+	const struct routes_script scripts[] = {
+	    {"default", "a", HANDLERS("alert_action.fire", "on_alert")},
+	    {"default", "b", HANDLERS("alert_action.fire")},
+	    {"default", "c", HANDLERS("on_event")},
+	};
+	struct catalog *catalog = open_catalog();
+	struct routes *routes = routes_create(catalog, scripts, 3);
+
+	goes_to(catalog, routes, "default", "event_alert",
+	    "a:on_alert a:alert_action.fire b:alert_action.fire c:on_event");
+	goes_to(catalog, routes, "default", "metric_alert",
+	    "a:on_alert a:alert_action.fire b:alert_action.fire c:on_event");
+	goes_to(catalog, routes, "default", "activity_alert",
+	    "a:on_alert a:alert_action.fire b:alert_action.fire c:on_event");
+	goes_to(catalog, routes, "default", "issue", "c:on_event");
+	goes_to(catalog, routes, "default", NULL, "c:on_event");
+	routes_unref(routes);
+	catalog_free(catalog);
+}
