@@ -269,6 +269,15 @@ app_console_set_ingress(struct app_console *c, struct ingress *ingress)
 		c->ingress = ingress;
 }
 
+uint16_t
+app_console_port(const struct app_console *c)
+{
+	const char *colon =
+	    c == NULL ? NULL : strrchr(console_address(c->console), ':');
+
+	return colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
+}
+
 /* ---- start and end ----------------------------------------------------------
  */
 

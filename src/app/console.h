@@ -65,6 +65,9 @@ void app_console_job(struct app_console *console, const struct store_job *job,
 void app_console_script(
     struct app_console *console, const char *integration, const char *name);
 
+/* The port that it listens on; 0: it is off. */
+uint16_t app_console_port(const struct app_console *console);
+
 /* The file in the data folder that says where the console of a host is that
  * runs.  The caller frees with free(). */
 char *app_console_address_file(const struct config *config);

@@ -254,8 +254,8 @@ make_guard(struct app *app, struct err *err)
 		guard_allow_private(guard);
 	if (config->listen.port != 0)
 		guard_refuse_listener(guard, config->listen.port);
-	if (config->console.port != 0)
-		guard_refuse_listener(guard, config->console.port);
+	/* The console's may become another; workers are told when it is known.
+	 */
 	for (i = 0; i < config->allow_hosts.n && rc == 0; i++) {
 		rc = guard_allow_host(guard, config->allow_hosts.items[i], err);
 		if (rc == -1)
@@ -475,6 +475,9 @@ scripts_settled(void *cookie)
 		fail(app);
 		return;
 	}
+	if (app->console != NULL)
+		dispatch_refuse(app->dispatch, app_console_port(app->console));
+	dispatch_refuse(app->dispatch, ingress_port(app->ingress));
 	app_console_set_ingress(app->console, app->ingress);
 	url = mem_printf("%s://%s%s%s:%u",
 	    config->tls_cert != NULL ? "https" : "http", v6 ? "[" : "", host,

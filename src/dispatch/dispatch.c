@@ -398,6 +398,12 @@ dispatch_create(const struct dispatch_options *options)
 }
 
 void
+dispatch_refuse(struct dispatch *d, uint16_t port)
+{
+	workers_refuse(d->workers, port);
+}
+
+void
 dispatch_update(
     struct dispatch *d, const char *integration, struct source *source)
 {

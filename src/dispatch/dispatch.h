@@ -145,6 +145,10 @@ struct dispatch *dispatch_create(const struct dispatch_options *options);
 void dispatch_answer(
     struct dispatch_ask *ask, struct str json, const struct err *err);
 
+/* The host listens on ${port}: scripts cannot connect to it, whatever else is
+ * opened to them. */
+void dispatch_refuse(struct dispatch *dispatch, uint16_t port);
+
 /**
  * dispatch_update(dispatch, integration, source):
  * The scripts folder of ${integration} holds ${source} now: fits

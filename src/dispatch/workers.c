@@ -38,6 +38,8 @@
 /* What C libraries, stacks and the program need beside Lua's memory. */
 #define ADDRESS_BYTES (8ULL << 30)
 
+#define REFUSED_MAX 8 /* Listeners of the host. */
+
 enum worker_state {
 	WORKER_DOWN,     /* No process; `again` will start one. */
 	WORKER_STARTING, /* It has not said READY. */
@@ -78,6 +80,8 @@ struct workers {
 	struct workers_options options;
 	struct worker *first;
 	struct worker **last;
+	uint16_t refused[REFUSED_MAX]; /* Ports of ours. */
+	size_t nrefused;
 	struct event *tick;
 	struct event *end; /* The time of grace is over. */
 	int stopping;
@@ -314,6 +318,7 @@ start(struct worker *w)
 {
 	struct workers *p = w->pool;
 	struct err err = ERR_INIT;
+	size_t i;
 
 	if (worker_spawn(p->options.program == NULL ? "/proc/self/exe"
 						    : p->options.program,
@@ -333,6 +338,8 @@ start(struct worker *w)
 	    event_new(p->options.base, w->proc.fd, EV_WRITE, on_write, w);
 	(void)event_add(w->ev_read, NULL);
 	proto_put_setup(&w->out, &p->options.setup);
+	for (i = 0; i < p->nrefused; i++)
+		proto_put_plain(&w->out, PROTO_REFUSE, p->refused[i]);
 	flush(w);
 }
 
@@ -496,6 +503,21 @@ worker_kill(struct worker *w, const char *how, int by_itself)
 	w->doom_how = how;
 	w->doom_by_itself = by_itself;
 	(void)loop_arm(w->again, 0);
+}
+
+void
+workers_refuse(struct workers *p, uint16_t port)
+{
+	struct worker *w;
+
+	if (p->nrefused < REFUSED_MAX)
+		p->refused[p->nrefused++] = port;
+	for (w = p->first; w != NULL; w = w->next) {
+		if (w->state != WORKER_STARTING && w->state != WORKER_READY)
+			continue;
+		proto_put_plain(&w->out, PROTO_REFUSE, port);
+		flush(w);
+	}
 }
 
 void

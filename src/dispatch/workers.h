@@ -102,6 +102,13 @@ size_t worker_backlog(const struct worker *worker);
 void worker_kill(struct worker *worker, const char *how, int by_itself);
 
 /**
+ * workers_refuse(workers, port):
+ * Tell all workers, also those to come, that the host listens on ${port}:
+ * nothing that a script asks for leads back there.
+ */
+void workers_refuse(struct workers *workers, uint16_t port);
+
+/**
  * workers_stop(workers, grace_ms):
  * Have every worker end by itself, and kill what is still there after
  * ${grace_ms}.  Then `stopped` is called, once, from the loop.

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -98,6 +99,73 @@ reach_of_v6(const uint8_t ip[static 16])
 	return REACH_PUBLIC;
 }
 
+/* Whether ${v6} stands for an IPv4 address, and for which. */
+static int
+is_v4_inside(const uint8_t v6[static 16], struct in_addr *ret)
+{
+	static const uint8_t zero[12] = {0};
+	static const uint8_t mapped[12] = {
+	    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+	static const uint8_t nat64[12] = {0, 0x64, 0xFF, 0x9B};
+	const uint8_t *at = v6 + 12;
+
+	if (v6[0] == 0x20 && v6[1] == 0x02)
+		at = v6 + 2;
+	else if (memcmp(v6, mapped, 12) != 0 && memcmp(v6, nat64, 12) != 0 &&
+		 (memcmp(v6, zero, 12) != 0 || v4_at(at) <= 1))
+		return 0;
+	ret->s_addr = htonl(v4_at(at));
+	return 1;
+}
+
+/*
+ * Whether an address is this machine's: then the way there begins at that
+ * address, too.  (No packet is sent.)  When in doubt it is.
+ */
+static int
+is_ours(const struct sockaddr *address)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} to = {.any.sa_family = AF_UNSPEC}, from = to;
+	socklen_t size = sizeof(to.v4), got = sizeof(from);
+	struct in_addr inner;
+	int fd, ours = 1;
+
+	if (address->sa_family == AF_INET) {
+		(void)memcpy(&to.v4, address, sizeof(to.v4));
+	} else {
+		(void)memcpy(&to.v6, address, sizeof(to.v6));
+		size = sizeof(to.v6);
+		if (is_v4_inside(to.v6.sin6_addr.s6_addr, &inner)) {
+			to.v4 = (struct sockaddr_in){.sin_family = AF_INET,
+			    .sin_port = to.v6.sin6_port,
+			    .sin_addr = inner};
+			size = sizeof(to.v4);
+		}
+	}
+	if (to.any.sa_family == AF_INET
+		? v4_at((const uint8_t *)&to.v4.sin_addr) >> 24 == 127 ||
+		      v4_at((const uint8_t *)&to.v4.sin_addr) >> 24 == 0
+		: IN6_IS_ADDR_LOOPBACK(&to.v6.sin6_addr) ||
+		      IN6_IS_ADDR_UNSPECIFIED(&to.v6.sin6_addr))
+		return 1;
+	fd = socket(to.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return 1;
+	if (connect(fd, &to.any, size) == -1)
+		ours = 0; /* There is no way to it at all. */
+	else if (getsockname(fd, &from.any, &got) == 0)
+		ours =
+		    to.any.sa_family == AF_INET
+			? to.v4.sin_addr.s_addr == from.v4.sin_addr.s_addr
+			: memcmp(&to.v6.sin6_addr, &from.v6.sin6_addr, 16) == 0;
+	(void)close(fd);
+	return ours;
+}
+
 struct guard *
 guard_create(void)
 {
@@ -177,6 +245,12 @@ bad:
 void
 guard_refuse_listener(struct guard *guard, uint16_t port)
 {
+	size_t i;
+
+	for (i = 0; i < guard->nrefused; i++) {
+		if (guard->refused[i] == port)
+			return;
+	}
 	if (guard->nrefused < MAX_PORTS)
 		guard->refused[guard->nrefused++] = port;
 }
@@ -204,8 +278,8 @@ guard_permits(
 	}
 
 	/* Not even a host that was opened leads back into moonpost. */
-	for (i = 0; i < guard->nrefused && reach != REACH_PUBLIC; i++) {
-		if (guard->refused[i] == port)
+	for (i = 0; i < guard->nrefused; i++) {
+		if (guard->refused[i] == port && is_ours(address))
 			return 0;
 	}
 	if (reach == REACH_PUBLIC || guard->everything ||

@@ -49,8 +49,8 @@ int guard_allow_host(
 
 /**
  * guard_refuse_listener(guard, port):
- * Never let anybody connect to that port of an address that is not public: a
- * listener of moonpost's own.
+ * Never let anybody connect to that port of this machine, whatever else is
+ * open: a listener of moonpost's own.
  */
 void guard_refuse_listener(struct guard *guard, uint16_t port);
 

@@ -473,6 +473,11 @@ handle(struct worker *w, const struct ipc_frame *f)
 	case PROTO_STEP_IS:
 	case PROTO_KV_IS:
 		return questions_answer(&w->asked, f->id, f->payload);
+	case PROTO_REFUSE:
+		if (f->id == 0 || f->id > UINT16_MAX || w->guard == NULL)
+			return -1;
+		guard_refuse_listener(w->guard, (uint16_t)f->id);
+		return 0;
 	case PROTO_ASK_IS:
 		return questions_answer(&w->asks, f->id, f->payload);
 	default:

@@ -37,6 +37,8 @@ enum proto_type {
 	PROTO_STEP_IS,   /* id: of the question.  struct proto_answer. */
 	PROTO_KV_IS,     /* The same. */
 	PROTO_ASK_IS,    /* The same. */
+	PROTO_REFUSE,    /* id: a port that the host listens on.  Scripts cannot
+			  * connect to it from now on. */
 
 	/* Worker to host. */
 	PROTO_READY = 100, /* Set up.  text: what of the process wall cannot

@@ -1,6 +1,11 @@
 """The http module against peers on loopback: what goes out, what comes back, what is refused."""
 
 import json
+import os
+import signal
+import socket
+
+import pytest
 
 from host import Host
 from peer import Peer
@@ -100,6 +105,56 @@ end
             assert host.log(msg="result")["status"] == 200
         with run(tmp_path, peer, source, "--allow-host", "127.0.0.1:1") as host:
             assert host.log(msg="result")["code"] == "blocked"
+
+
+ASKS_ITSELF = """
+function on_event(event)
+  for _, url in ipairs(event.data.urls) do
+    local res, message, code = http.get(url)
+    log.info("asked", { url = url, status = res and res.status, code = code })
+  end
+end
+"""
+
+
+def own_address():
+    """One of this machine's besides loopback, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return s.getsockname()[0]
+
+
+@pytest.mark.parametrize("options", [["--dev"], ["--allow-private"],
+                                     ["--allow-host", "127.0.0.1", "--allow-host", "localhost"]],
+                         ids=lambda options: options[0])
+def test_nothing_leads_back_into_moonpost(tmp_path, options):
+    with Peer(lambda r: (200, "peer")) as peer:
+        host = Host(tmp_path, *options, wait=False)
+        host.write("a.lua", ASKS_ITSELF)
+        host.start()
+        with host:
+            names = ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "0x7f.1"]
+            if own_address():
+                names.append(own_address())
+            own = [f"http://{name}:{port}/healthz" for name in names for port in (host.port, host.console_port)]
+
+            def codes(urls):
+                n = len(host.logged(msg="asked"))
+                assert host.deliver("thing", envelope(urls=urls)).status == 200
+                host.log(count=n + len(urls), msg="asked")
+                return [line.get("code") or line.get("status") for line in host.logged(msg="asked")[n:]]
+
+            assert codes([peer.url + "/"]) == [200], "it is open"
+            assert codes(own) == ["blocked"] * len(own)
+
+            # The workers that come after those of the start know it, too.
+            for line in host.logged(msg="worker ready"):
+                os.kill(line["pid"], signal.SIGKILL)
+            assert codes([peer.url + "/"]) == [200]
+            assert codes(own) == ["blocked"] * len(own)
 
 
 def test_all_at_once(tmp_path):

@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 
 #include <stdlib.h>
@@ -98,9 +99,49 @@ Test(guard, nothing_leads_back_into_moonpost)
 	cr_expect(permits(g, "x", "10.0.0.1", 80));
 	cr_expect(!permits(g, "localhost", "127.0.0.1", 8080));
 	cr_expect(!permits(g, "x", "::1", 8080));
-	cr_expect(!permits(g, "x", "10.0.0.1", 8080),
-	    "an address of this machine, for all we know");
+	cr_expect(!permits(g, "x", "0.0.0.0", 8080));
+	cr_expect(!permits(g, "x", "::", 8080));
+	cr_expect(!permits(g, "x", "127.9.9.9", 8080));
+	cr_expect(!permits(g, "x", "::ffff:127.0.0.1", 8080));
+	cr_expect(!permits(g, "x", "64:ff9b::127.0.0.1", 8080));
+	cr_expect(!permits(g, "x", "2002:7f00:1::1", 8080));
 	cr_expect(permits(g, "x", "8.8.8.8", 8080));
+	cr_expect(permits(g, "x", "203.0.113.7", 8080), "another machine's");
+	guard_free(g);
+}
+
+Test(guard, every_address_of_this_machine_is_its_own)
+{
+	struct guard *g = guard_create();
+	struct ifaddrs *all, *one;
+	char text[INET6_ADDRSTRLEN];
+	struct sockaddr_in6 *v6;
+	struct sockaddr_in *v4;
+	int n = 0;
+
+	guard_allow_private(g);
+	guard_refuse_listener(g, 8080);
+	cr_assert_eq(getifaddrs(&all), 0);
+	for (one = all; one != NULL; one = one->ifa_next) {
+		if (one->ifa_addr == NULL)
+			continue;
+		v4 = (struct sockaddr_in *)(void *)one->ifa_addr;
+		v6 = (struct sockaddr_in6 *)(void *)one->ifa_addr;
+		if (one->ifa_addr->sa_family == AF_INET)
+			(void)inet_ntop(
+			    AF_INET, &v4->sin_addr, text, sizeof(text));
+		else if (one->ifa_addr->sa_family == AF_INET6 &&
+			 !IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
+			(void)inet_ntop(
+			    AF_INET6, &v6->sin6_addr, text, sizeof(text));
+		else
+			continue;
+		n++;
+		cr_expect(!permits(g, "x", text, 8080), "%s", text);
+		cr_expect(permits(g, "x", text, 8081), "%s", text);
+	}
+	cr_expect_gt(n, 0);
+	freeifaddrs(all);
 	guard_free(g);
 }
 
