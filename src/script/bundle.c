@@ -25,6 +25,10 @@
 /* A slice of this length is long: the host may think so too. */
 #define LONG_SLICE_US 100000
 
+/* Handlers that a script can have, and bytes of the name of one. */
+#define MAX_HANDLERS 200
+#define MAX_HANDLER_NAME 100
+
 /* A configuration is no longer than this as JSON. */
 #define MAX_EVAL (1U << 20)
 
@@ -115,7 +119,18 @@ by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void
+static char *
+refuse_handlers(lua_State *L)
+{
+	lua_settop(L, 0);
+	return mem_printf(
+	    "it has more than %d handlers (functions on_*), or one with a "
+	    "name of more than %d bytes",
+	    MAX_HANDLERS, MAX_HANDLER_NAME);
+}
+
+/* Returns NULL, or why the script cannot be served; for free(). */
+static char *
 find_handlers(struct vm *vm, struct names *names)
 {
 	lua_State *L = vm_state(vm);
@@ -129,8 +144,12 @@ find_handlers(struct vm *vm, struct names *names)
 		if (lua_isfunction(L, -1) && lua_type(L, -2) == LUA_TSTRING) {
 			name = lua_tostring(L, -2);
 			if (strncmp(name, HANDLER_PREFIX,
-				sizeof(HANDLER_PREFIX) - 1) == 0)
+				sizeof(HANDLER_PREFIX) - 1) == 0) {
+				if (names->n == MAX_HANDLERS ||
+				    lua_rawlen(L, -2) > MAX_HANDLER_NAME)
+					return refuse_handlers(L);
 				add_name(names, name);
+			}
 		}
 		lua_pop(L, 1);
 	}
@@ -139,6 +158,7 @@ find_handlers(struct vm *vm, struct names *names)
 		add_name(names, CATALOG_FIRE);
 	if (names->n > 1)
 		qsort(names->list, names->n, sizeof(char *), by_name);
+	return NULL;
 }
 
 /*
@@ -258,6 +278,7 @@ bundle_load(const struct bundle_env *env, uint64_t id,
 	struct names handlers = {0}, libs = {0};
 	struct proto_outcome outcome = {0};
 	struct err err = ERR_INIT;
+	char *why = NULL;
 
 	TAILQ_INIT(&b->jobs);
 	b->env = env;
@@ -269,11 +290,18 @@ bundle_load(const struct bundle_env *env, uint64_t id,
 	ret_loaded->libs = libs.list;
 	ret_loaded->nlibs = libs.n;
 	if (b->vm != NULL &&
-	    declare_take(b->vm, &ret_loaded->declared, &err) == -1) {
+	    declare_take(b->vm, &ret_loaded->declared, &err) == -1)
+		why = mem_strdup(err.msg);
+	if (b->vm != NULL && why == NULL)
+		why = find_handlers(b->vm, &handlers);
+	ret_loaded->handlers = handlers.list;
+	ret_loaded->nhandlers = handlers.n;
+	if (why != NULL) {
 		vm_free(b->vm);
 		b->vm = NULL;
 		proto_outcome_clear(&outcome);
-		outcome.error = mem_printf("%s: %s", b->load.chunk, err.msg);
+		outcome.error = mem_printf("%s: %s", b->load.chunk, why);
+		free(why);
 	}
 	if (b->vm == NULL) {
 		ret_loaded->error = outcome.error;
@@ -281,9 +309,6 @@ bundle_load(const struct bundle_env *env, uint64_t id,
 		bundle_free(b);
 		return NULL;
 	}
-	find_handlers(b->vm, &handlers);
-	ret_loaded->handlers = handlers.list;
-	ret_loaded->nhandlers = handlers.n;
 	proto_outcome_clear(&outcome);
 	return b;
 }

@@ -393,9 +393,12 @@ put_error(lua_State *L)
 		lua_pushliteral(L, "message");
 		if (lua_rawget(L, 2) != LUA_TSTRING) {
 			buf_puts(a->out, "error object ");
-			if (convert_encode(L, 2, MAX_TEXT, a->out, NULL) == 0)
-				return 0;
-			buf_reset(a->out);
+			if (convert_encode(L, 2, MAX_TEXT, a->out, NULL) ==
+			    -1) {
+				buf_reset(a->out);
+				buf_puts(a->out, "error object is a table");
+			}
+			return 0;
 		} else {
 			lua_replace(L, 2);
 		}

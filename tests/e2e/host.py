@@ -54,12 +54,13 @@ class Answer:
 class Host:
     """moonpost serve on folder/scripts and folder/data."""
 
-    def __init__(self, folder, *options, env=None, secret=SECRET, wait=True):
+    def __init__(self, folder, *options, env=None, secret=SECRET, wait=True, prefix=()):
         self.folder = str(folder)
         self.scripts = os.path.join(self.folder, "scripts")
         self.data = os.path.join(self.folder, "data")
         os.makedirs(os.path.join(self.scripts, "lib"), exist_ok=True)
         self.options = options
+        self.prefix = list(prefix)  # Another program that becomes moonpost, as unshare does.
         self.env = dict(env or {})
         self.secret = secret
         self.lines = []
@@ -87,7 +88,7 @@ class Host:
         env.update(self.env)
         self.lines = []
         self.process = subprocess.Popen(
-            [MOONPOST, "serve", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--scripts", self.scripts, "--data", self.data,
+            [*self.prefix, MOONPOST, "serve", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--scripts", self.scripts, "--data", self.data,
              "--log", "json", "--log-level", "debug", *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env, cwd=self.folder)
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)

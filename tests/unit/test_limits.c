@@ -428,7 +428,7 @@ Test(limits, what_else_was_tried)
 	    "end}) zzz = 1",
 	    "local s = ('x'):rep(100000) while true do local _ = s < s .. 'y' "
 	    "end",
-	    "while true do os.date(('%c'):rep(1000)) end",
+	    "while true do os.date(('%c'):rep(400)) end",
 	    "while true do collectgarbage() end",
 	    "local t = {} for i = 1, 200 do t = setmetatable({}, {__index = t, "
 	    "__concat = function() while true do end end}) end return t .. t",

@@ -1,0 +1,5 @@
+-- family: at load time
+-- attack: a write at the top level
+-- expect: load error "cannot wait"
+
+kv.set("k", 1)

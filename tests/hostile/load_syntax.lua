@@ -1,0 +1,5 @@
+-- family: at load time
+-- attack: no Lua
+-- expect: load error "expected"
+
+function on_event( end

@@ -1,0 +1,5 @@
+-- family: during reload
+-- attack: the next version's handler is no function
+-- expect: reload done
+
+on_event = 42

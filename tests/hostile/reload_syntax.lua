@@ -1,0 +1,5 @@
+-- family: during reload
+-- attack: the next version is half saved
+-- expect: reload error "expected"
+
+function on_event(event

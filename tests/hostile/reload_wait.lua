@@ -1,0 +1,5 @@
+-- family: during reload
+-- attack: the next version waits as it loads
+-- expect: reload error "cannot wait"
+
+sleep(10) function on_event() end
