@@ -266,6 +266,14 @@ make_guard(struct app *app, struct err *err)
 	return rc;
 }
 
+static void
+schedule_stored(void *cookie, const struct store_append *append)
+{
+	const struct app *app = cookie;
+
+	app_console_delivery(app->console, append);
+}
+
 /* Start the workers and give them the scripts. */
 static int
 start_scripts(struct app *app, struct err *err)
@@ -295,6 +303,7 @@ start_scripts(struct app *app, struct err *err)
 	options.secret = give_secret;
 	options.redact = redact_run;
 	options.routes = take_routes;
+	options.stored = schedule_stored;
 	options.script = script_changed;
 	options.job = job_changed;
 	app->dispatch = dispatch_create(&options);

@@ -12,6 +12,7 @@
 #include "catalog/catalog.h"
 #include "config/config.h"
 #include "config/option.h"
+#include "schedule/plan.h"
 #include "wire/proto.h"
 #include "wire/remote.h"
 #include "wire/source.h"
@@ -114,12 +115,17 @@ load(struct checker *checker, const struct source *source,
 {
 	struct proto_load request;
 	struct err err = ERR_INIT;
+	struct plans plans = {0};
 	int rc;
 
 	*ret_loaded = (struct proto_loaded){0};
 	source_fill(source, script, "default", &request);
 	rc = remote_load(checker->remote, &request, ret_loaded, &err);
 	free(request.libs);
+	if (rc == 0 && ret_loaded->error == NULL &&
+	    plans_read(ret_loaded->declared, NULL, &plans, &err) == -1)
+		ret_loaded->error = mem_strdup(err.msg);
+	plans_clear(&plans);
 	if (rc == -1 && err.code == ERR_UNAVAILABLE) {
 		(void)cmd_fail(CMD_UNREACHABLE, &err);
 		return -1;

@@ -113,6 +113,57 @@ print_table(const struct jval *list)
 	}
 }
 
+/* The schedules of a script. */
+static void
+add_schedules(struct client_table *table, const struct jval *script)
+{
+	const struct jval *list = jdoc_gets(script, "schedules"), *e;
+	struct buf text = BUF_INIT;
+	size_t i;
+
+	if (list == NULL || jval_kind(list) != JDOC_ARRAY)
+		return;
+	for (e = list + 1, i = 0; i < list->len; i++, e = jval_next(e)) {
+		add_member(table, e, "name");
+		add_name(table, script);
+		add_member(table, e, "rule");
+		client_put_time(&text, jdoc_gets(e, "next_at"), 0);
+		client_table_add(table, &text, -1);
+	}
+}
+
+/* What runs by the clock, in a table of its own. */
+static void
+print_schedules(const struct jval *list)
+{
+	static const char *const titles[] = {
+	    "SCHEDULE", "SCRIPT", "RULE", "NEXT", NULL};
+	struct client_table table;
+	const struct jval *e;
+	size_t i;
+
+	for (e = list + 1, i = 0; i < list->len; i++, e = jval_next(e)) {
+		const struct jval *of = jdoc_gets(e, "schedules");
+
+		if (of != NULL && jval_kind(of) == JDOC_ARRAY && of->len > 0)
+			break;
+	}
+	if (i == list->len)
+		return;
+	(void)fputc('\n', stdout);
+	table = client_table_begin(titles);
+	for (e = list + 1, i = 0; i < list->len; i++, e = jval_next(e))
+		add_schedules(&table, e);
+	client_table_print(&table, stdout);
+}
+
+static void
+print_lists(const struct jval *list)
+{
+	print_table(list);
+	print_schedules(list);
+}
+
 static int
 run(const struct cmd_call *call)
 {
@@ -130,7 +181,7 @@ run(const struct cmd_call *call)
 	} else if (status == CMD_GOOD) {
 		list = jdoc_gets(jdoc_root(&answer.doc), "scripts");
 		if (list != NULL && jval_kind(list) == JDOC_ARRAY)
-			print_table(list);
+			print_lists(list);
 	}
 	client_answer_free(&answer);
 	client_close(&client);
@@ -144,7 +195,8 @@ const struct cmd_entry cmd_scripts = {
     .about =
 	"Ask a running host for its scripts: state, handlers, and their jobs. "
 	"failed: the newest version does not load, and the last good one (if "
-	"there is one) goes on; below the table stands why.",
+	"there is one) goes on; below the table stands why. Last come the "
+	"schedules, and when each is due next.",
     .examples = "moonpost scripts\n"
 		"moonpost scripts --json",
     .options = OPTION_FOR_SCRIPTS,

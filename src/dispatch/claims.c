@@ -46,6 +46,7 @@ feed_create(struct dispatch *d, struct script *script)
 	feed->timer = event_new(d->options.base, -1, 0, on_timer, feed);
 	feed->next = d->feeds;
 	d->feeds = feed;
+	feed->agenda = agenda_create(d, script);
 	script->feed = feed;
 
 	/* What a host before us has left. */
@@ -56,6 +57,7 @@ feed_create(struct dispatch *d, struct script *script)
 void
 feed_free(struct feed *feed)
 {
+	agenda_free(feed->agenda);
 	event_free(feed->timer);
 	free(feed);
 }

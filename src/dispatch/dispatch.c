@@ -218,6 +218,7 @@ static void
 on_servable(void *cookie, struct script *script)
 {
 	(void)cookie;
+	agenda_sync(script->feed->agenda);
 	feed_resume(script->feed);
 }
 
@@ -226,6 +227,7 @@ on_state(void *cookie, const struct script *script)
 {
 	struct dispatch *d = cookie;
 
+	agenda_sync(script->feed->agenda);
 	if (d->options.script != NULL)
 		d->options.script(
 		    d->options.cookie, script->integration, script->name);
@@ -428,7 +430,10 @@ static void
 describe(const struct script *script, struct dispatch_script *ret)
 {
 	const struct version *v = script->live;
+	const struct dispatch_schedule *schedules;
+	size_t nschedules;
 
+	schedules = agenda_list(script->feed->agenda, &nschedules);
 	*ret = (struct dispatch_script){
 	    .integration = script->integration,
 	    .name = script->name,
@@ -438,6 +443,8 @@ describe(const struct script *script, struct dispatch_script *ret)
 	    .handlers = v == NULL ? NULL : v->handlers,
 	    .nhandlers = v == NULL ? 0 : v->nhandlers,
 	    .declared = v == NULL ? NULL : v->declared,
+	    .schedules = schedules,
+	    .nschedules = nschedules,
 	    .error = script->error,
 	    .running = script->feed->running,
 	    .paused = script->paused,
@@ -488,6 +495,17 @@ dispatch_write_script(const struct dispatch_script *script, struct jwrite *w)
 	jwrite_array(w);
 	for (i = 0; i < script->nhandlers; i++)
 		jwrite_text(w, script->handlers[i]);
+	jwrite_array_end(w);
+	jwrite_key(w, "schedules");
+	jwrite_array(w);
+	for (i = 0; i < script->nschedules; i++) {
+		jwrite_object(w);
+		jwrite_member_text(w, "name", script->schedules[i].name);
+		jwrite_member_text(w, "rule", script->schedules[i].rule);
+		jwrite_key(w, "next_at");
+		jwrite_time(w, script->schedules[i].next_unix_ms);
+		jwrite_object_end(w);
+	}
 	jwrite_array_end(w);
 	jwrite_member_text(w, "error", script->error);
 	jwrite_member_int(w, "running", script->running);
@@ -562,8 +580,8 @@ void
 dispatch_check_drained(struct dispatch *d)
 {
 	if (!d->draining || d->stopping || d->runs.count > 0 ||
-	    d->nclaims > 0 || d->nfinishing > 0 || d->questions != NULL ||
-	    d->telling)
+	    d->nclaims > 0 || d->nfinishing > 0 || d->nplanning > 0 ||
+	    d->questions != NULL || d->telling)
 		return;
 	d->stopping = 1;
 	(void)event_del(d->deadline);

@@ -67,6 +67,9 @@ struct dispatch_options {
 	/* Take the secrets out of what is kept of a run.  May be NULL. */
 	void (*redact)(void *cookie, struct buf *text);
 
+	/* A schedule was due and has become a delivery.  May be NULL. */
+	void (*stored)(void *cookie, const struct store_append *append);
+
 	/* There are other handlers than before.  ${routes} is a reference that
 	 * the callee has to give up. */
 	void (*routes)(void *cookie, struct routes *routes);
@@ -78,6 +81,16 @@ struct dispatch_options {
 	 * until ${next_unix_ms}.  May be NULL. */
 	void (*job)(void *cookie, const struct store_job *job,
 	    enum store_state state, uint64_t next_unix_ms, const char *error);
+
+	/* The clock that schedules go by; NULL: the wall clock. */
+	uint64_t (*unix_ms)(void);
+};
+
+/* A schedule of a script. */
+struct dispatch_schedule {
+	const char *name;
+	const char *rule;      /* As text. */
+	uint64_t next_unix_ms; /* 0: not known yet, or never. */
 };
 
 /* What one script is at, for a person. */
@@ -91,7 +104,9 @@ struct dispatch_script {
 	char *const *handlers;
 	size_t nhandlers;
 	const char
-	    *declared;     /* JSON, as in struct proto_loaded; NULL: nothing. */
+	    *declared; /* JSON, as in struct proto_loaded; NULL: nothing. */
+	const struct dispatch_schedule *schedules;
+	size_t nschedules;
 	const char *error; /* NULL: none. */
 	unsigned int running;
 	int paused;

@@ -6,13 +6,15 @@
  * start and end, what others ask), claims.c (taking jobs), outcomes.c (what
  * becomes of them), questions.c (what they ask of the store while they run),
  * asks.c (what they ask of the host),
- * present.c (whose jobs are waited for).
+ * present.c (whose jobs are waited for),
+ * agenda.c (what is due by the clock).
  *
  * Floor: 5 (dispatch).  Private to its folder.
  */
 
 #include <event2/util.h>
 
+#include "dispatch/agenda.h"
 #include "dispatch/decide.h"
 #include "dispatch/dispatch.h"
 #include "dispatch/run.h"
@@ -37,6 +39,7 @@ struct feed {
 	unsigned int failures; /* In a row. */
 	uint64_t next_unix_ms; /* When the next retry is due; 0: unknown. */
 	struct event *timer;
+	struct agenda *agenda; /* Owned: its schedules. */
 };
 
 struct dispatch {
@@ -59,6 +62,7 @@ struct dispatch {
 	/* Operations that the store has, and those that it refused. */
 	unsigned int nclaims;
 	unsigned int nfinishing;
+	unsigned int nplanning; /* Of the agendas. */
 	struct run *refused;
 	struct question *questions;   /* That the store has. */
 	struct dispatch_asked *asked; /* That the host has. */

@@ -11,6 +11,7 @@
 #include "crypto/random.h"
 #include "dispatch/version.h"
 #include "net/loop.h"
+#include "schedule/plan.h"
 
 #include "dispatch/dispatch_internal.h"
 
@@ -18,6 +19,12 @@
 #define STORE_AGAIN_MS 1000
 
 static void on_finished(struct store_op *op);
+
+static int
+is_scheduled(const struct run *run)
+{
+	return strncmp(run->handler, PLAN_HANDLER, strlen(PLAN_HANDLER)) == 0;
+}
 
 void
 dispatch_store_trouble(struct dispatch *d, const char *why)
@@ -105,6 +112,8 @@ on_finished(struct store_op *op)
 			feed_wake(feed);
 		else if (run->finish.state == STORE_RETRYING)
 			feed_wake_at(feed, run->finish.next_unix_ms);
+		if (is_scheduled(run) && run->finish.state != STORE_PENDING)
+			agenda_ended(feed->agenda);
 	}
 	run_free(run);
 	dispatch_check_drained(d);
@@ -115,6 +124,7 @@ dispatch_on_again(evutil_socket_t fd, short what, void *arg)
 {
 	struct dispatch *d = arg;
 	struct run *run, *refused = d->refused;
+	struct feed *feed;
 
 	(void)fd;
 	(void)what;
@@ -126,6 +136,10 @@ dispatch_on_again(evutil_socket_t fd, short what, void *arg)
 	}
 	if (d->tell_again)
 		dispatch_tell_present(d);
+	for (feed = d->feeds; feed != NULL; feed = feed->next) {
+		agenda_sync(feed->agenda);
+		agenda_look(feed->agenda);
+	}
 	dispatch_pump(d);
 }
 
@@ -306,6 +320,8 @@ other_handler(const struct dispatch *d, const struct run *run)
 	const char *const *names;
 	size_t i, n;
 
+	if (is_scheduled(run))
+		return NULL;
 	if (resource == NULL) {
 		names = catalog_fallback_handlers(&n);
 	} else {
@@ -365,10 +381,15 @@ end_run(struct dispatch *d, struct run *run)
 		if (o->result == PROTO_GONE) {
 			o->result = PROTO_DROPPED;
 			free(o->error);
-			o->error = mem_printf(
-			    "the script has no handler %s any more, nor "
-			    "another one for %s",
-			    run->handler, run->job->resource);
+			o->error =
+			    is_scheduled(run)
+				? mem_printf("the script has no schedule "
+					     "\"%s\" any more",
+				      run->handler + strlen(PLAN_HANDLER))
+				: mem_printf("the script has no handler %s any "
+					     "more, nor "
+					     "another one for %s",
+				      run->handler, run->job->resource);
 		}
 		conclude(run, names[o->result]);
 	}

@@ -13,6 +13,7 @@
 #include "dispatch/decide.h"
 #include "dispatch/version.h"
 #include "net/loop.h"
+#include "schedule/plan.h"
 #include "wire/proto.h"
 #include "wire/source.h"
 
@@ -431,6 +432,22 @@ lane_failed(
 	}
 }
 
+/* Whether there is such a time zone is for us to say: a worker reads no files.
+ */
+static void
+check_schedules(struct proto_loaded *loaded)
+{
+	struct err err = ERR_INIT;
+	struct plans plans;
+
+	if (loaded->error != NULL)
+		return;
+	if (plans_read(loaded->declared, NULL, &plans, &err) == -1)
+		loaded->error = mem_strdup(err.msg);
+	else
+		plans_clear(&plans);
+}
+
 int
 scripts_worker_loaded(
     struct scripts *s, struct worker *worker, uint64_t id, struct str payload)
@@ -440,6 +457,7 @@ scripts_worker_loaded(
 
 	if (proto_get_loaded(payload, &loaded) == -1)
 		return -1;
+	check_schedules(&loaded);
 	if (s->trying != NULL && worker == s->spare->worker &&
 	    id == s->trying_id) {
 		send_unload(worker, id);

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "schedule/plan.h"
 
 #include "catalog/catalog.h"
 
@@ -16,6 +17,7 @@
 #include "script/convert.h"
 #include "script/declare.h"
 #include "script/l_event.h"
+#include "script/l_schedule.h"
 #include "script/l_step.h"
 #include "script/l_ui.h"
 #include "script/vm.h"
@@ -370,22 +372,24 @@ nothing(lua_State *L)
 	return 0;
 }
 
-/* Push the function of that name.  Returns 0, and nothing is pushed, if there
- * is none. */
+/* Push the function that a job is for.  Returns 0, and nothing is pushed, if
+ * there is none. */
 static int
 push_handler(lua_State *L, const char *handler)
 {
 	if (strcmp(handler, CATALOG_FIRE) == 0)
 		return ui_push_fire(L);
+	if (strncmp(handler, PLAN_HANDLER, strlen(PLAN_HANDLER)) == 0)
+		return schedule_push(L, handler + strlen(PLAN_HANDLER));
 
 	/* Raw: a script may have put a metatable on its globals. */
 	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
 	lua_pushstring(L, handler);
-	if (lua_rawget(L, 1) != LUA_TFUNCTION) {
-		lua_settop(L, 0);
+	if (lua_rawget(L, -2) != LUA_TFUNCTION) {
+		lua_pop(L, 2);
 		return 0;
 	}
-	lua_remove(L, 1);
+	lua_remove(L, -2);
 	return 1;
 }
 

@@ -41,6 +41,20 @@ declare_add(lua_State *L, const char *kind)
 }
 
 int
+declare_count_below(lua_State *L, const char *kind, lua_Unsigned max)
+{
+	lua_Unsigned n = 0;
+
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &declared_key) == LUA_TTABLE) {
+		if (lua_getfield(L, -1, kind) == LUA_TTABLE)
+			n = lua_rawlen(L, -1);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	return n < max;
+}
+
+int
 declare_take(struct vm *vm, char **ret_json, struct err *err)
 {
 	lua_State *L = vm_state(vm);

@@ -39,6 +39,14 @@ void declare_add(lua_State *L, const char *kind);
 void declare_check(lua_State *L, const char *what);
 
 /**
+ * declare_count_below(L, kind, max):
+ * Whether fewer than ${max} of ${kind} are declared.
+ *
+ * Lua stack: [-0, +0, m]
+ */
+int declare_count_below(lua_State *L, const char *kind, lua_Unsigned max);
+
+/**
  * declare_take(vm, ret_json, err):
  * What the script in ${vm} has declared, as an object of arrays by kind; NULL
  * if that is nothing.

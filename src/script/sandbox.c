@@ -37,6 +37,7 @@ static const struct module {
     {"json", luaopen_moonpost_json, 1},
     {"kv", luaopen_moonpost_kv, 1},
     {"log", luaopen_moonpost_log, 1},
+    {"schedule", luaopen_moonpost_schedule, 1},
     {"secret", luaopen_moonpost_secret, 1},
     {"sleep", luaopen_moonpost_sleep, 1},
     {"stacktrace_link", luaopen_moonpost_stacktrace_link, 1},

@@ -71,6 +71,7 @@ enum store_kind {
 	STORE_OP_REPLAY,
 	STORE_OP_DISCARD,
 	STORE_OP_PRESENT,
+	STORE_OP_SCHEDULES,
 	STORE_OP_INVALID,
 	STORE_OP_RECORD,
 };
@@ -123,8 +124,19 @@ struct store_append {
 	const struct store_new_job *jobs;
 	size_t njobs;
 
-	uint64_t ret_id;   /* Of the delivery, or of the one it repeats. */
+	/* Of a schedule that is due (NULL: of none).  Whoever is the first to
+	 * append this or a later time of it has it, for all others it is a
+	 * duplicate; so it is while the job before it waits or runs. */
+	const char *schedule;
+	const char *schedule_script;
+	int64_t due_unix_s;
+
+	uint64_t ret_id;   /* Of the delivery, or of the one it repeats (0 with
+			    * a schedule whose time was taken). */
 	int ret_duplicate; /* The dedupe key was there: nothing was written. */
+	int64_t ret_last_unix_s; /* With a schedule: the last time that was
+				  * appended, now. */
+	int ret_busy; /* With a schedule: the job before it waits or runs. */
 	uint64_t ret_repeats; /* The delivery that had the same signature
 			       * before, or 0. */
 };
@@ -408,6 +420,30 @@ struct store_present {
 	 * store_present_clear(). */
 	struct store_script_name *ret_gone;
 	size_t ret_ngone;
+};
+
+/* One schedule of a script. */
+struct store_schedule {
+	const char *name;
+	const char *rule; /* When it is due, as text. */
+
+	int64_t ret_last_unix_s; /* When it was due the last time. */
+};
+
+/*
+ * STORE_OP_SCHEDULES: these are all the schedules of a script.  One that is new
+ * or has another rule counts as due ${now_unix_s} for the last time; others
+ * that the script had are forgotten.  A last time that is
+ * more than a day to come was noted by a wrong clock, and counts as none.
+ */
+struct store_schedules {
+	struct store_op op;
+
+	const char *integration;
+	const char *script;
+	int64_t now_unix_s;
+	struct store_schedule *schedules;
+	size_t nschedules;
 };
 
 /* A delivery in quarantine. */

@@ -306,6 +306,9 @@ engine_apply(void *self, struct store_op *op, struct err *err)
 	case STORE_OP_PRESENT:
 		return sq_present(
 		    sq, CONTAINER_OF(op, struct store_present, op), err);
+	case STORE_OP_SCHEDULES:
+		return sq_schedules(
+		    sq, CONTAINER_OF(op, struct store_schedules, op), err);
 	case STORE_OP_INVALID:
 	case STORE_OP_COUNTS:
 	case STORE_OP_LIST:

@@ -117,10 +117,13 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 	struct segment_ref ref;
 	uint64_t id, before;
 	size_t i;
+	int rc;
 
 	op->ret_id = 0;
 	op->ret_duplicate = 0;
 	op->ret_repeats = 0;
+	op->ret_last_unix_s = op->due_unix_s;
+	op->ret_busy = 0;
 	if (is_bad(op))
 		return sq_refuse(&op->op, ERR_INVALID,
 		    "a %s delivery cannot have %zu jobs",
@@ -143,6 +146,15 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 		    "still to be done: raise --store-max-bytes, or resume or "
 		    "discard the scripts that wait",
 		    (unsigned long long)sq->used_bytes);
+	if (op->schedule != NULL) {
+		rc = sq_schedule_take(sq, op, err);
+		if (rc == -1)
+			return STORE_APPLIED_FAILED;
+		if (rc == 0) {
+			op->ret_duplicate = 1;
+			return STORE_APPLIED;
+		}
+	}
 
 	if (sq->next_id > SQ_ID_MAX)
 		return sq_refuse(&op->op, ERR_UNAVAILABLE,

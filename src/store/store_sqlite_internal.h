@@ -89,6 +89,12 @@ enum sq_sql {
 	SQ_REPLAY_JOB,
 	SQ_REPLAY_STEPS,
 	SQ_REPLAY_STATE,
+	SQ_SCHEDULE_LAST,
+	SQ_SCHEDULE_SET,
+	SQ_SCHEDULE_RULE,
+	SQ_SCHEDULE_BUSY,
+	SQ_SCHEDULE_LIST,
+	SQ_SCHEDULE_DEL,
 	SQ_KV_GET,
 	SQ_KV_SET,
 	SQ_KV_DELETE,
@@ -363,6 +369,13 @@ int sq_bury_gone(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
 /* store_sqlite_present.c */
 enum store_applied sq_present(
     struct sq *sq, struct store_present *op, struct err *err);
+
+/* store_sqlite_schedule.c */
+enum store_applied sq_schedules(
+    struct sq *sq, struct store_schedules *op, struct err *err);
+/* Take the due time of delivery sq->next_id.  1: it has it; 0: it may not. */
+int sq_schedule_take(
+    struct sq *sq, struct store_append *op, struct err *err) ATTR_MUSTCHECK;
 
 /* store_sqlite_kv.c */
 enum store_applied sq_kv(struct sq *sq, struct store_kv *op, struct err *err);

@@ -64,6 +64,10 @@ static const char *const steps[] = {
     "  lease INTEGER, PRIMARY KEY (integration, kind, key)) WITHOUT ROWID;"
     "CREATE INDEX record_expires ON record (expires)"
     "  WHERE expires IS NOT NULL;",
+    /* When each schedule was due the last time. */
+    "CREATE TABLE schedule (integration TEXT, script TEXT, name TEXT,"
+    "  rule TEXT NOT NULL, last INTEGER NOT NULL, delivery INTEGER,"
+    "  PRIMARY KEY (integration, script, name)) WITHOUT ROWID;",
 };
 
 int

@@ -146,3 +146,15 @@ def test_nothing_to_check(moonpost, scripts):
     r = moonpost("check", "nowhere")
     assert r.status == 3 and "nowhere" in r.err and r.out == ""
     assert moonpost("check", "a", "b").status == 2
+
+
+def test_schedules(moonpost, scripts):
+    scripts(a='schedule.every("5m", "poll", function(event) log.info(event.data.name) end)\n')
+    r = moonpost("check")
+    assert r.status == 0 and r.out == "1 script, 0 handlers: good\n", r
+    scripts(a='\nschedule.cron("0 9 * * *", "x", print, { tz = "Europe/Viena" })\n',
+            b='schedule.cron("0 25 * * *", "x", print)\n')
+    r = moonpost("check")
+    assert r.status == 1
+    assert "scripts/a.lua:2: there is no time zone 'Europe/Viena', did you mean 'Europe/Vienna'?\n" in r.out
+    assert 'scripts/b.lua:1: schedule.cron "0 25 * * *": column 3: 25 is no hour: it is 0 to 23\n' in r.out
