@@ -312,14 +312,24 @@ scan_scalar(struct parser *ps, const char *p, struct jval *v)
 	}
 }
 
-/* Room for one more value on the tape. */
+/* Room for one more value on the tape, or NULL. */
 static inline struct jval *
 push(struct jdoc *doc)
 {
-	if (UNLIKELY(doc->tape_len == doc->tape_cap))
+	if (UNLIKELY(doc->tape_len == doc->tape_cap)) {
+		if (doc->tape_max != 0 && doc->tape_len >= doc->tape_max)
+			return NULL;
 		doc->tape = mem_grow(doc->tape, &doc->tape_cap,
 		    doc->tape_len + 1, sizeof(*doc->tape));
+	}
 	return &doc->tape[doc->tape_len++];
+}
+
+static const char *
+fail_full(struct parser *ps, const char *p)
+{
+	ps->doc->tape_full = 1;
+	return fail(ps, p, ERR_TOO_LARGE, "more values than there is room for");
 }
 
 /* Everything up to the end of the outermost value; returns what is behind. */
@@ -337,7 +347,9 @@ value:
 	if (p == end)
 		return fail_expected(ps, p, "a value");
 	if (*p != '{' && *p != '[') {
-		if ((p = scan_scalar(ps, p, push(doc))) == NULL)
+		if (UNLIKELY((v = push(doc)) == NULL))
+			return fail_full(ps, p);
+		if ((p = scan_scalar(ps, p, v)) == NULL)
 			return NULL;
 		goto behind;
 	}
@@ -345,7 +357,8 @@ value:
 	/* A container opens; an empty one is closed at once. */
 	if (++depth > JDOC_MAX_DEPTH)
 		return fail(ps, p, ERR_TOO_LARGE, "nested deeper than 512");
-	v = push(doc);
+	if (UNLIKELY((v = push(doc)) == NULL))
+		return fail_full(ps, p);
 	v->kind = *p == '{' ? JDOC_OBJECT : JDOC_ARRAY;
 	v->len = 0;
 	v->v.u = 0;
@@ -391,7 +404,9 @@ behind:
 key:
 	if (p == end || *p != '"')
 		return fail_expected(ps, p, "a key in double quotes");
-	if ((p = scan_string(ps, p + 1, push(doc))) == NULL)
+	if (UNLIKELY((v = push(doc)) == NULL))
+		return fail_full(ps, p);
+	if ((p = scan_string(ps, p + 1, v)) == NULL)
 		return NULL;
 	p = jscan_space(p, end);
 	if (p == end || *p != ':')
@@ -406,20 +421,25 @@ jdoc_parse(struct jdoc *doc, const char *text, size_t len, size_t *ret_offset,
 {
 	struct parser ps = {doc, text, NULL, NULL, NULL, err};
 	const char *p;
+	size_t room;
 
 	/* No text at all may come without an address. */
 	if (len == 0)
 		ps.text = text = "";
 	ps.end = text + len;
 	doc->tape_len = 0;
+	doc->tape_full = 0;
 	arena_reset(&doc->strings);
 	if (len > JDOC_MAX_TEXT) {
 		(void)fail(&ps, text + JDOC_MAX_TEXT, ERR_TOO_LARGE,
 		    "longer than 256 MiB");
 		goto bad;
 	}
-	doc->tape = mem_grow(doc->tape, &doc->tape_cap,
-	    len / BYTES_A_VALUE + 16, sizeof(*doc->tape));
+	room = len / BYTES_A_VALUE + 16;
+	if (doc->tape_max != 0 && room > doc->tape_max)
+		room = doc->tape_max;
+	doc->tape =
+	    mem_grow(doc->tape, &doc->tape_cap, room, sizeof(*doc->tape));
 	if ((p = parse_value(&ps, text)) == NULL)
 		goto bad;
 	p = jscan_space(p, ps.end);

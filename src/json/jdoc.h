@@ -65,6 +65,9 @@ struct jdoc {
 	struct jval *tape; /* The root value is the first. */
 	size_t tape_len;
 	size_t tape_cap;
+	size_t tape_max;      /* Values that it may grow to; 0: no limit.  The
+			       * owner's to set. */
+	int tape_full;        /* The last text needed more. */
 	struct arena strings; /* Strings that had an escape. */
 };
 
@@ -77,7 +80,7 @@ struct jdoc {
  * Returns:   0, or -1, *${ret_offset} is set and ${doc} is empty.
  * Errors:    ERR_INVALID      not JSON: the message says what was found there;
  *            ERR_TOO_LARGE    nested deeper than JDOC_MAX_DEPTH, or longer
- *                             than JDOC_MAX_TEXT.
+ *                             than JDOC_MAX_TEXT, or more values than tape_max.
  * Ownership: ${doc} keeps ${text}; free with jdoc_free().
  * Thread:    any, one at a time per document.
  */

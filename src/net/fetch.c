@@ -21,6 +21,7 @@
 
 /* A call that waits should be small: libcurl holds one buffer each. */
 #define RECEIVE_BUFFER 4096L
+#define SEND_BUFFER 16384L
 
 struct fetch_call {
 	struct fetch *fetch;
@@ -35,6 +36,8 @@ struct fetch_call {
 	uint64_t started_mono_ms;
 	int blocked;  /* The guard has refused an address. */
 	int overflow; /* The body is longer than max_bytes. */
+	int refused;  /* more() has said no. */
+	int (*more)(void *cookie, size_t bytes);
 	char error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(fetch_call) entry;
 };
@@ -83,7 +86,9 @@ code_of(const struct fetch_call *call, CURLcode rc)
 	case CURLE_FILESIZE_EXCEEDED:
 		return ERR_TOO_LARGE;
 	case CURLE_WRITE_ERROR:
-		return call->overflow ? ERR_TOO_LARGE : ERR_CONNECT;
+		return call->refused    ? ERR_UNAVAILABLE
+		       : call->overflow ? ERR_TOO_LARGE
+					: ERR_CONNECT;
 	case CURLE_URL_MALFORMAT:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_TOO_MANY_REDIRECTS:
@@ -113,6 +118,9 @@ finish(struct fetch_call *call, CURLcode rc)
 		    "%s is an address that is not open to scripts (see "
 		    "--allow-host)",
 		    call->host);
+	} else if (call->refused) {
+		(void)err_set(&result->err, ERR_UNAVAILABLE,
+		    "no memory for the answer of %s", call->host);
 	} else if (code == ERR_TOO_LARGE) {
 		(void)err_set(&result->err, code,
 		    "the answer of %s is longer than %zu bytes", call->host,
@@ -260,6 +268,21 @@ open_socket(void *cookie, curlsocktype purpose, struct curl_sockaddr *addr)
 	return fd;
 }
 
+/* Append to a part of the answer, if there may be more of it. */
+static int
+append(struct fetch_call *call, struct buf *out, const char *data, size_t n)
+{
+	size_t cap = out->cap;
+
+	buf_put(out, data, n);
+	if (out->cap > cap && call->more != NULL &&
+	    call->more(call->cookie, out->cap - cap) == -1) {
+		call->refused = 1;
+		return -1;
+	}
+	return 0;
+}
+
 static size_t
 take_body(char *data, size_t size, size_t n, void *cookie)
 {
@@ -270,8 +293,7 @@ take_body(char *data, size_t size, size_t n, void *cookie)
 		call->overflow = 1;
 		return 0;
 	}
-	buf_put(&call->result.body, data, n);
-	return n;
+	return append(call, &call->result.body, data, n) == -1 ? 0 : n;
 }
 
 static size_t
@@ -288,9 +310,10 @@ take_header(char *data, size_t size, size_t n, void *cookie)
 	if (len >= 5 && memcmp(data, "HTTP/", 5) == 0) {
 		buf_reset(&call->result.headers);
 		buf_reset(&call->result.body);
-	} else if (len > 0) {
-		buf_put(&call->result.headers, data, len);
-		buf_putc(&call->result.headers, '\n');
+	} else if (len > 0 &&
+		   (append(call, &call->result.headers, data, len) == -1 ||
+		       append(call, &call->result.headers, "\n", 1) == -1)) {
+		return 0;
 	}
 	return n;
 }
@@ -363,6 +386,7 @@ set_common(struct fetch_call *call)
 	(void)curl_easy_setopt(
 	    easy, CURLOPT_USERAGENT, "moonpost/" MOONPOST_VERSION);
 	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
+	(void)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
 	(void)curl_easy_setopt(
 	    easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
 	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
@@ -388,10 +412,13 @@ set_request(struct fetch_call *call, const struct fetch_request *request)
 	(void)curl_easy_setopt(
 	    easy, CURLOPT_MAXREDIRS, (long)request->redirects);
 	if (request->body.data != NULL) {
-		call->body = mem_strndup(request->body.data, request->body.len);
+		if (!request->body_stays)
+			call->body =
+			    mem_strndup(request->body.data, request->body.len);
 		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
 		    (curl_off_t)request->body.len);
-		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
+		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+		    call->body != NULL ? call->body : request->body.data);
 	} else if (strcmp(request->method, "POST") == 0) {
 		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
 	}
@@ -429,6 +456,7 @@ fetch_start(struct fetch *fetch, const struct fetch_request *request,
 	call->host = host;
 	call->done = request->done;
 	call->cookie = request->cookie;
+	call->more = request->more;
 	call->max_bytes = request->max_bytes;
 	call->started_mono_ms = clock_mono_ms();
 	for (i = 0; i < request->nheaders; i++)

@@ -46,19 +46,28 @@ struct fetch_result {
  */
 typedef void fetch_done_cb(void *cookie, struct fetch_result *result);
 
-/* Everything is copied by fetch_start(). */
+/* Everything is copied by fetch_start(), but for a body that stays. */
 struct fetch_request {
 	const char *method; /* "GET", "POST", ... */
 	const char *url;
 	const char *const *headers; /* "Name: value" */
 	size_t nheaders;
 	struct str body; /* data NULL: none. */
+	int body_stays;  /* It stays where it is until the call has ended, and
+			  * is not copied. */
 	uint64_t timeout_ms;
 	size_t max_bytes;       /* Of the answer's body, decoded. */
 	unsigned int redirects; /* How many to follow. */
 	fetch_done_cb *done;
 	void *cookie;
+
+	/* Asked before the call goes on with ${bytes} more of memory: -1 ends
+	 * it with ERR_UNAVAILABLE.  NULL: it may have what it needs. */
+	int (*more)(void *cookie, size_t bytes);
 };
+
+/* Memory of a call beside its answer, its body, its URL and its headers. */
+#define FETCH_CALL_BYTES 16384
 
 /**
  * fetch_create(options, err):
@@ -83,7 +92,8 @@ void fetch_free(struct fetch *fetch);
  *                             break in it.  The trouble of a call comes by its
  *                             result: ERR_RESOLVE, ERR_CONNECT, ERR_TLS,
  *                             ERR_TIMEOUT, ERR_TOO_LARGE, ERR_BLOCKED (the
- * guard refused the address), ERR_INVALID (not HTTP, too many redirects).
+ * guard refused the address), ERR_INVALID (not HTTP, too many redirects),
+ *                             ERR_UNAVAILABLE (more() said no).
  * Ownership: the call is the client's.
  * Thread:    that of the event base.
  */

@@ -287,7 +287,7 @@ encode_table(struct encoder *e, int idx, const struct level *up, int depth)
 	lua_Integer n = 0;
 
 	if (depth > MAX_DEPTH || !lua_checkstack(e->L, 6))
-		return refuse(e, ERR_TOO_LARGE, NULL, "it is nested too deep");
+		return refuse(e, ERR_INVALID, NULL, "it is nested too deep");
 	for (above = up; above != NULL; above = above->up) {
 		if (above->table == at.table)
 			return refuse(e, ERR_INVALID, up, "it contains itself");
@@ -321,6 +321,24 @@ encode_number(struct encoder *e, int idx, const struct level *up)
 	return 0;
 }
 
+/* How long a string is as JSON, at most. */
+static size_t
+json_len(struct str s)
+{
+	size_t len = s.len + 2, i;
+
+	/* Only a long one is worth the look. */
+	if (s.len < 1024)
+		return len;
+	for (i = 0; i < s.len; i++) {
+		if ((unsigned char)s.data[i] < 0x20 || s.data[i] == 0x7F)
+			len += 5;
+		else if (s.data[i] == '"' || s.data[i] == '\\')
+			len++;
+	}
+	return len;
+}
+
 /* Write the value at the absolute index ${idx}; ${up} is the way to it. */
 static int
 encode_value(struct encoder *e, int idx, const struct level *up, int depth)
@@ -345,6 +363,9 @@ encode_value(struct encoder *e, int idx, const struct level *up, int depth)
 		return encode_number(e, idx, up);
 	case LUA_TSTRING:
 		s.data = lua_tolstring(L, idx, &s.len);
+		if (json_len(s) > e->max_len - e->out->len + 1024)
+			return refuse(
+			    e, ERR_TOO_LARGE, NULL, "the text is too long");
 		jwrite_str(&e->w, s);
 		return 0;
 	case LUA_TTABLE:

@@ -48,8 +48,8 @@ int convert_is_array(lua_State *L, int idx);
  *
  * Returns:   0, or -1 and ${out} has a beginning of it behind what it had.
  * Errors:    ERR_INVALID      something JSON has not: the message names it by
- *                             its path ("data.items[2].fn");
- *            ERR_TOO_LARGE    too deep, or too long;
+ *                             its path ("data.items[2].fn"); or too deep;
+ *            ERR_TOO_LARGE    longer than ${max_len};
  *            ERR_TIMEOUT      the slice is over.
  * Lua stack: [-0, +0, -]
  */

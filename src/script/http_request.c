@@ -9,6 +9,7 @@
 #include "base/mem.h"
 
 #include "script/convert.h"
+#include "script/hold.h"
 #include "script/larg.h"
 #include "script/vm_internal.h"
 
@@ -53,6 +54,7 @@ add_header(struct http_request *r, const char *name, const char *value)
 	r->headers = mem_grow(
 	    r->headers, &r->headers_cap, r->nheaders + 1, sizeof(*r->headers));
 	/* libcurl drops a header without a value unless it ends in ';'. */
+	r->bytes += sizeof(*r->headers) + strlen(name) + strlen(value) + 32;
 	r->headers[r->nheaders++] = value[0] == '\0'
 					? mem_printf("%s;", name)
 					: mem_printf("%s: %s", name, value);
@@ -101,6 +103,7 @@ read_headers(lua_State *L, int options, struct http_request *r)
 			luaL_error(L,
 			    "http: the header %s must be text, is a %s", name,
 			    luaL_typename(L, -1));
+		hold_check(L, len);
 		if (strlen(value) != len || strpbrk(value, "\r\n") != NULL)
 			luaL_error(L,
 			    "http: the header %s has a line break in it", name);
@@ -147,6 +150,8 @@ put_pair(lua_State *L, struct buf *out, const char *key, size_t keylen,
 		    what, key, luaL_typename(L, -1));
 	}
 	value = lua_tolstring(L, -1, &len);
+	/* Every byte may become three, in a buffer that grows by half. */
+	hold_check(L, (keylen + len) * 5 + out->len);
 	if (out->len > 0 && strchr("?&", out->data[out->len - 1]) == NULL)
 		buf_putc(out, '&');
 	put_encoded(out, key, keylen, form);
@@ -223,6 +228,7 @@ read_url(lua_State *L, int options, int url, struct http_request *r)
 	if (strlen(s) != len || strpbrk(s, " \t\r\n") != NULL)
 		luaL_error(
 		    L, "http: a space or a control character in the url");
+	hold_check(L, len);
 	/* What is behind '#' is the reader's, not the server's. */
 	end = strcspn(s, "#");
 	buf_put(&r->url, s, end);
@@ -270,13 +276,17 @@ read_body(lua_State *L, int options, struct http_request *r)
 {
 	struct err err = ERR_INIT;
 	const char *type = NULL, *s;
-	size_t len;
+	size_t len, room;
 	int n = 0;
 
 	if (lua_getfield(L, options, "json") != LUA_TNIL) {
-		if (convert_encode(L, -1, BODY_MAX, &r->body, &err) == -1) {
+		room = hold_room(vm_of(L)) / 2;
+		if (convert_encode(L, -1, room < BODY_MAX ? room : BODY_MAX,
+			&r->body, &err) == -1) {
 			if (err.code == ERR_TIMEOUT)
 				(void)vm_kill_cpu(L);
+			if (err.code == ERR_TOO_LARGE && room < BODY_MAX)
+				(void)hold_refuse(L);
 			luaL_error(L, "http: json: %s", err.msg);
 		}
 		type = "application/json";
@@ -292,6 +302,7 @@ read_body(lua_State *L, int options, struct http_request *r)
 			luaL_error(L, "http: body must be text, is a %s",
 			    luaL_typename(L, -1));
 		s = lua_tolstring(L, -1, &len);
+		hold_check(L, len);
 		buf_put(&r->body, s, len);
 		n++;
 	}
@@ -361,6 +372,7 @@ http_request_read(lua_State *L, int options, const char *method, int url,
 			    L, options, "follow", 0, REDIRECTS_MAX);
 		lua_pop(L, 1);
 	}
+	ret->bytes += ret->url.cap + ret->body.cap;
 	ret->idempotent = (strcmp(ret->method, "POST") != 0 &&
 			      strcmp(ret->method, "PATCH") != 0) ||
 			  has_header(ret, "idempotency-key");

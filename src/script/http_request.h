@@ -25,6 +25,7 @@ struct http_request {
 	size_t headers_cap;
 	struct buf body;
 	int has_body;
+	size_t bytes; /* Of all of these, in C. */
 	uint64_t timeout_ms;
 	size_t max_bytes;
 	unsigned int retries;

@@ -14,6 +14,7 @@
 #include "base/str.h"
 
 #include "script/convert.h"
+#include "script/hold.h"
 #include "script/l_event.h"
 #include "script/larg.h"
 #include "script/sandbox.h"
@@ -167,13 +168,11 @@ set_text(lua_State *L, const char *key, const char *value)
 static void
 push_json(lua_State *L, struct str json, const char *what)
 {
-	struct vm *vm = vm_of(L);
 	struct err err = ERR_INIT;
 
-	if (jdoc_parse(&vm->doc, json.data, json.len, NULL, &err) == -1)
+	if (hold_json(L, json, NULL, &err) == -1)
 		(void)luaL_error(
 		    L, "the %s of the delivery: %s", what, err.msg);
-	convert_push(L, jdoc_root(&vm->doc));
 }
 
 static void

@@ -16,7 +16,7 @@
 #include "net/fetch.h"
 #include "net/loop.h"
 
-#include "script/convert.h"
+#include "script/hold.h"
 #include "script/http_request.h"
 #include "script/sandbox.h"
 #include "script/vm_internal.h"
@@ -27,6 +27,9 @@
 
 /* As many requests may go out by one http.all. */
 #define ALL_MAX 1000
+
+/* Bytes of an URL in the record of the run. */
+#define URL_KEPT 2048
 
 /* Pauses between retries: the first, the longest that a peer may ask for. */
 #define RETRY_FIRST_MS 500
@@ -41,10 +44,14 @@ struct http_call {
 	unsigned int attempt;
 	uint64_t begun_mono_ms; /* The attempt. */
 	struct fetch_result result;
+	size_t held;         /* Of the answer, against the script's cap. */
+	size_t held_request; /* The same of what is sent. */
 };
 
 /* What a coroutine waits for: one request, or all of http.all. */
 struct http_op {
+	struct vm *vm;        /* Borrowed. */
+	int broke_memory;     /* An answer was too much. */
 	struct vm_task *task; /* Borrowed; valid while one is pending. */
 	int all;
 	size_t ncalls;
@@ -53,11 +60,27 @@ struct http_op {
 };
 
 static void
-result_clear(struct fetch_result *result)
+result_clear(struct http_call *call)
 {
-	buf_free(&result->headers);
-	buf_free(&result->body);
-	*result = (struct fetch_result){0};
+	buf_free(&call->result.headers);
+	buf_free(&call->result.body);
+	call->result = (struct fetch_result){0};
+	hold_drop(call->op->vm, call->held);
+	call->held = 0;
+}
+
+/* The answer takes more memory. */
+static int
+on_more(void *cookie, size_t bytes)
+{
+	struct http_call *call = cookie;
+
+	if (hold_add(call->op->vm, bytes) == -1) {
+		call->op->broke_memory = 1;
+		return -1;
+	}
+	call->held += bytes;
+	return 0;
 }
 
 /* An attempt is over: tell the host, for the record of the run. */
@@ -68,7 +91,9 @@ record(const struct http_call *call, unsigned int status, const char *error)
 	const struct vm_host *host = task->vm->host;
 	struct proto_call m = {
 	    .method = str_of(call->request.method),
-	    .url = {call->request.url.data, call->request.url.len},
+	    .url = {call->request.url.data, call->request.url.len < URL_KEPT
+						? call->request.url.len
+						: URL_KEPT},
 	    .status = status,
 	    .duration_ms = clock_mono_ms() - call->begun_mono_ms,
 	    .error = str_of(error),
@@ -95,7 +120,9 @@ http_close(void *cookie)
 		call->fetch = NULL;
 		call->pause = NULL;
 		http_request_clear(&call->request);
-		result_clear(&call->result);
+		result_clear(call);
+		hold_drop(op->vm, call->held_request);
+		call->held_request = 0;
 	}
 	op->ncalls = 0;
 }
@@ -121,7 +148,7 @@ retry_pause(const struct http_call *call)
 	    r->status != 503 && r->status != 504)
 		return -1;
 	if (r->err.code == ERR_BLOCKED || r->err.code == ERR_TOO_LARGE ||
-	    r->err.code == ERR_INVALID)
+	    r->err.code == ERR_INVALID || r->err.code == ERR_UNAVAILABLE)
 		return -1;
 	after = http_header_value(&r->headers, "retry-after");
 	if (str_parse_u64(after, RETRY_AFTER_MAX_MS / 1000, &seconds) == 0)
@@ -151,7 +178,7 @@ pause_cb(evutil_socket_t fd, short what, void *cookie)
 	(void)what;
 	event_free(call->pause);
 	call->pause = NULL;
-	result_clear(&call->result);
+	result_clear(call);
 	if (begin(call, &call->result.err) == -1)
 		finished(call);
 }
@@ -201,6 +228,8 @@ begin(struct http_call *call, struct err *err)
 	request.timeout_ms = call->request.timeout_ms;
 	request.max_bytes = call->request.max_bytes;
 	request.redirects = call->request.redirects;
+	request.body_stays = 1;
+	request.more = on_more;
 	request.done = on_done;
 	request.cookie = call;
 	client = host->fetch == NULL ? NULL : host->fetch(host->cookie);
@@ -296,6 +325,10 @@ http_k(lua_State *L, int status, lua_KContext ctx)
 	int n = 1;
 
 	(void)status;
+	if (op->broke_memory) {
+		http_close(op);
+		return hold_refuse(L);
+	}
 	if (!op->all && op->calls[0].result.err.code != ERR_NONE) {
 		result = &op->calls[0].result;
 		lua_pushnil(L);
@@ -319,6 +352,7 @@ http_k(lua_State *L, int status, lua_KContext ctx)
 				lua_setfield(L, -2, "code");
 			}
 			lua_rawseti(L, -2, (lua_Integer)i + 1);
+			result_clear(&op->calls[i]);
 		}
 	}
 	/* What they held in C is Lua's now. */
@@ -334,6 +368,7 @@ push_op(lua_State *L, size_t n, int all)
 	struct http_op *op = lua_newuserdatauv(L, size, 0);
 
 	(void)memset(op, 0, size);
+	op->vm = vm_of(L);
 	op->all = all;
 	op->ncalls = n;
 	for (i = 0; i < n; i++)
@@ -360,6 +395,20 @@ start(lua_State *L, struct http_op *op)
 	return vm_task_wait(op->task, http_close, op, http_k);
 }
 
+/* Read the options of request ${i}, and count what it takes. */
+static void
+read_request(lua_State *L, struct http_op *op, size_t i, int options,
+    const char *method, int url)
+{
+	struct http_call *call = &op->calls[i];
+	size_t bytes;
+
+	http_request_read(L, options, method, url, &call->request);
+	bytes = call->request.bytes + FETCH_CALL_BYTES;
+	hold_check_add(L, bytes);
+	call->held_request = bytes;
+}
+
 /* http.get(url, options) and its like. */
 static int
 by_method(lua_State *L, const char *method)
@@ -372,7 +421,7 @@ by_method(lua_State *L, const char *method)
 	lua_settop(L, 2);
 	(void)vm_task_check(L);
 	op = push_op(L, 1, 0);
-	http_request_read(L, 2, method, 1, &op->calls[0].request);
+	read_request(L, op, 0, 2, method, 1);
 	return start(L, op);
 }
 
@@ -416,7 +465,7 @@ l_request(lua_State *L)
 	lua_settop(L, 1);
 	(void)vm_task_check(L);
 	op = push_op(L, 1, 0);
-	http_request_read(L, 1, NULL, 0, &op->calls[0].request);
+	read_request(L, op, 0, 1, NULL, 0);
 	return start(L, op);
 }
 
@@ -441,8 +490,7 @@ l_all(lua_State *L)
 		if (lua_rawgeti(L, 1, (lua_Integer)i + 1) != LUA_TTABLE)
 			return luaL_error(
 			    L, "http.all: request %d is no table", (int)i + 1);
-		http_request_read(
-		    L, lua_gettop(L), NULL, 0, &op->calls[i].request);
+		read_request(L, op, i, lua_gettop(L), NULL, 0);
 		lua_pop(L, 1);
 	}
 	return start(L, op);
@@ -452,23 +500,21 @@ l_all(lua_State *L)
 static int
 l_response_json(lua_State *L)
 {
-	struct vm *vm = vm_of(L);
 	struct err err = ERR_INIT;
-	size_t len, offset;
-	const char *body;
+	struct str body;
+	size_t offset;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
 	if (lua_getfield(L, 1, "body") != LUA_TSTRING)
 		return luaL_error(L, "res:json() of something without a body");
-	body = lua_tolstring(L, -1, &len);
-	if (jdoc_parse(&vm->doc, body, len, &offset, &err) == -1) {
+	body.data = lua_tolstring(L, -1, &body.len);
+	if (hold_json(L, body, &offset, &err) == -1) {
 		lua_pushnil(L);
 		lua_pushstring(L, err.msg);
 		lua_pushinteger(L, (lua_Integer)offset);
 		return 3;
 	}
-	convert_push(L, jdoc_root(&vm->doc));
 	return 1;
 }
 

@@ -3,17 +3,14 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "json/jdoc.h"
 
 #include "script/convert.h"
+#include "script/hold.h"
 #include "script/lask.h"
 #include "script/question.h"
 #include "script/vm_internal.h"
 
 #define LASK "moonpost.ask"
-
-/* What is kept of the parser's memory between calls, in tape values. */
-#define TAPE_KEEP 65536
 
 /* A full userdata, on the stack of the coroutine that waits. */
 struct lask {
@@ -21,6 +18,8 @@ struct lask {
 	struct questions *questions; /* Borrowed. */
 	struct vm_task *task;        /* Borrowed; valid while it waits. */
 	const struct proto_answer *answer; /* Valid while it is woken. */
+	struct vm *vm;                     /* Borrowed. */
+	size_t held; /* Bytes of the frame, against the script's cap. */
 };
 
 /* Also what __gc does.  Harmless when it is not open. */
@@ -30,6 +29,8 @@ ask_cancel(void *cookie)
 	struct lask *ask = cookie;
 
 	question_cancel(ask->questions, &ask->question);
+	hold_drop(ask->vm, ask->held);
+	ask->held = 0;
 }
 
 static int
@@ -54,7 +55,8 @@ push(lua_State *L, struct vm_task *task, struct questions *questions)
 {
 	struct lask *ask = lua_newuserdatauv(L, sizeof(*ask), 0);
 
-	*ask = (struct lask){.questions = questions, .task = task};
+	*ask =
+	    (struct lask){.questions = questions, .task = task, .vm = task->vm};
 	luaL_setmetatable(L, LASK);
 	return ask;
 }
@@ -73,6 +75,8 @@ answered(struct question *question, const struct proto_answer *answer)
 	struct lask *ask = (struct lask *)question;
 
 	ask->answer = answer;
+	hold_drop(ask->vm, ask->held);
+	ask->held = 0;
 	vm_task_wake(ask->task);
 }
 
@@ -89,6 +93,9 @@ lask_frame(struct lask *ask, uint64_t *ret_id)
 int
 lask_wait(struct lask *ask, lua_KFunction k)
 {
+	/* It may wait for its turn, or the host for the disk. */
+	hold_check_add(ask->task->co, ask->question.held.len);
+	ask->held = ask->question.held.len;
 	question_send(ask->questions, &ask->question);
 	return vm_task_wait(ask->task, ask_cancel, ask, k);
 }
@@ -154,16 +161,10 @@ lask_take(lua_State *L, lua_KContext ctx, const char *what)
 void
 lask_push_json(lua_State *L, struct str json)
 {
-	struct vm *vm = vm_of(L);
 	struct err err = ERR_INIT;
 
-	if (json.data == NULL ||
-	    jdoc_parse(&vm->doc, json.data, json.len, NULL, &err) == -1)
+	if (json.data == NULL || hold_json(L, json, NULL, &err) == -1)
 		(void)luaL_error(L, "what was stored is damaged: %s", err.msg);
-	luaL_checkstack(L, LUA_MINSTACK, NULL);
-	convert_push(L, jdoc_root(&vm->doc));
-	if (vm->doc.tape_cap > TAPE_KEEP)
-		jdoc_free(&vm->doc);
 }
 
 struct str
@@ -171,17 +172,16 @@ lask_encode(lua_State *L, int idx, const char *what)
 {
 	struct vm *vm = vm_of(L);
 	struct err err = ERR_INIT;
-	size_t len;
 	int rc;
 
 	buf_reset(&vm->scratch);
 	rc = convert_encode(L, idx, PROTO_VALUE_MAX, &vm->scratch, &err);
-	len = vm->scratch.len;
 	if (rc == -1)
 		vm_trim(vm);
 	if (rc == -1 && err.code == ERR_TIMEOUT)
 		(void)vm_kill_cpu(L);
-	if (len > PROTO_VALUE_MAX)
+	if (vm->scratch.len > PROTO_VALUE_MAX ||
+	    (rc == -1 && err.code == ERR_TOO_LARGE))
 		(void)luaL_error(L,
 		    "%s: the value is too large: more than %d bytes as JSON",
 		    what, PROTO_VALUE_MAX);

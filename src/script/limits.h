@@ -16,7 +16,8 @@
  * What nothing here can stop, as no hook and no code of ours runs in it: the
  * collection of large weak tables whose values refer to their keys
  * (ephemerons), one string comparison, concatenation or conversion of a very
- * long string, the compilation of a long source, and lua-cjson at work.  All
+ * long string, the compilation of a long source, and lua-cjson at work on what
+ * fits.  All
  * but the first are bounded by the memory limit; for the first there is the
  * host, which kills a worker whose slice does not end (struct proto_page).
  *

@@ -13,6 +13,7 @@
 #include "net/loop.h"
 
 #include "script/convert.h"
+#include "script/hold.h"
 #include "script/sandbox.h"
 #include "script/vm.h"
 #include "script/vm_internal.h"
@@ -44,7 +45,7 @@ vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 		return NULL;
 	}
 	if (nsize > have && vm->limits.mem_bytes != 0 &&
-	    used > vm->limits.mem_bytes) {
+	    used + vm->mem_held > vm->limits.mem_bytes) {
 		vm->mem_refused = 1;
 		return NULL;
 	}
@@ -54,8 +55,8 @@ vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 		return NULL;
 	}
 	vm->mem_used = used;
-	if (used > vm->mem_peak)
-		vm->mem_peak = used;
+	if (used + vm->mem_held > vm->mem_peak)
+		vm->mem_peak = used + vm->mem_held;
 	return p;
 }
 
@@ -362,6 +363,7 @@ leave(struct vm_task *task)
 
 	task->vm->running = NULL;
 	task->vm->kill = VM_KILL_NONE;
+	hold_tidy(task->vm);
 	task->cpu_ns += ns;
 	if (ns > task->slice_ns)
 		task->slice_ns = ns;

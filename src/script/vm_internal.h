@@ -87,7 +87,8 @@ struct vm {
 	const struct vm_script *script; /* Borrowed. */
 	struct vm_limits limits;
 	size_t mem_used;
-	size_t mem_peak;
+	size_t mem_held;           /* In C, for the script (script/hold). */
+	size_t mem_peak;           /* Of both. */
 	int mem_refused;           /* In this slice. */
 	struct vm_task *running;   /* Whose slice it is; NULL between. */
 	enum vm_kill kill;         /* Once set, the slice is doomed. */
@@ -98,6 +99,7 @@ struct vm {
 	char *reason;              /* event:retry, event:drop; or NULL. */
 	uint64_t after_ms;
 	struct jdoc doc;    /* For whoever parses JSON just now. */
+	size_t doc_held;    /* What of mem_held is the doc's. */
 	struct buf scratch; /* For whoever builds text just now. */
 	size_t ntasks;
 	uint64_t serials;

@@ -224,8 +224,27 @@ Test(sandbox, json_depth_and_length_are_limited)
 		 "local t = {} for i = 1, 100000 do t = {t} end "
 		 "local ok, e = pcall(json.encode, t) "
 		 "assert(not ok and e:find('nested too deep')) "
-		 "local v, e = json.decode(('1'):rep(4000000)) "
-		 "assert(v == nil and e:find('too long'))");
+		 "local ok, e = pcall(json.decode, ('1,'):rep(4000000)) "
+		 "assert(not ok and e:find('not enough memory'))");
+}
+
+Test(sandbox, c_memory_counts)
+{
+	env.limits.cpu_ms = 5000;
+	/* 5 MB fit, and their JSON as well; six times as much does not. */
+	fix_good("local s = ('x'):rep(2500000) "
+		 "local cjson = require 'cjson' "
+		 "assert(#cjson.encode({s}) == 2500004) "
+		 "assert(#json.encode({s}) == 2500004) "
+		 "local ok, e = pcall(cjson.encode, {s, s, s, s, s, s}) "
+		 "assert(not ok and e:find('not enough memory')) "
+		 "ok, e = pcall(json.encode, {s, s, s, s, s, s}) "
+		 "assert(not ok and e:find('not enough memory')) "
+		 "assert(#cjson.encode({s}) == 2500004) "
+		 "assert(cjson.decode('[' .. cjson.encode(s) .. ']')[1] == s)");
+	fix_bad("local s = ('x'):rep(2500000) "
+		"require 'cjson'.encode({s, s, s, s, s, s})",
+	    "memory limit of 16MiB exceeded");
 }
 
 Test(sandbox, ids_of_16_digits_stay_whole)
