@@ -60,8 +60,9 @@ REPLAY  := $(FUZZ:%=$(B)/tests/fuzz/replay_%)
 CFILES  := $(SRC) $(wildcard src/*/*.h tests/*/*.c tests/*/*.h)
 
 # Files that the binary carries: each becomes a C array in the build folder.
-EMBED   := $(sort $(wildcard src/catalog/*.yml src/schema/*.json lua/moonpost/*.lua))
-EMBED_C := $(EMBED:%=$(B)/gen/%.c)
+META    := $(filter-out lua/meta/payloads.d.lua,$(sort $(wildcard lua/meta/*.d.lua)))
+EMBED   := $(sort $(wildcard src/catalog/*.yml src/schema/*.json lua/moonpost/*.lua) $(META))
+EMBED_C := $(EMBED:%=$(B)/gen/%.c) $(B)/gen/lua_meta.c
 
 .PHONY: all
 all: $(BUILD)/$(PROG) ## build the program (build/moonpost)
@@ -84,6 +85,9 @@ $(B)/%.o: %.c Makefile | deps-build
 $(B)/gen/%.c: % .ci/embed
 	@mkdir -p $(@D)
 	@.ci/embed $< > $@
+$(B)/gen/lua_meta.c: $(META) .ci/embed-list
+	@mkdir -p $(@D)
+	@.ci/embed-list embedded_lua_meta $(META) > $@
 $(B)/gen/%.o: $(B)/gen/%.c
 	@$(CC) $(my_cppflags) $(CPPFLAGS) $(my_cflags) $(CFLAGS) -c -o $@ $<
 
@@ -163,6 +167,7 @@ lint: ## clang-tidy and cppcheck
 docs: all ## write what is made from the tables into docs/
 	$(BUILD)/$(PROG) manual man > docs/moonpost.1
 	$(BUILD)/$(PROG) manual options > docs/options.md
+	$(BUILD)/$(PROG) types --out lua/meta > /dev/null
 install: all ## DESTDIR and PREFIX are honoured
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/man/man1"
 	install -m 755 $(BUILD)/$(PROG) "$(DESTDIR)$(PREFIX)/bin/$(PROG)"

@@ -1,10 +1,13 @@
 ---@meta
 -- Types for lua-language-server, never loaded at run time.
 
+---JSON's null: true in a condition, so compare with `== json.null`.
+---@class json.null: userdata
+
 ---JSON, strictly by RFC 8259 and without loss. `require "cjson"` gives lua-cjson
 ---instead, which makes every number a float and forgets `[]`.
 ---@class json
----@field null userdata JSON's null: equal to `cjson.null`, true in a condition
+---@field null json.null JSON's null: equal to `cjson.null`
 json = {}
 
 ---The text of a value, compact.

@@ -20,6 +20,7 @@ const struct cmd_entry *const cmd_table[] = {
     &cmd_check,
     &cmd_validate,
     &cmd_channels,
+    &cmd_types,
     &cmd_ui_schema,
     &cmd_deliveries,
     &cmd_show,

@@ -126,6 +126,7 @@ struct config {
 	int json;
 	uint64_t limit;
 	int list;
+	char *out;
 	int print;
 	char *q;
 	char *resource;

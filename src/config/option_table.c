@@ -25,6 +25,7 @@
 #define TAIL OPTION_FOR_TAIL
 #define SCRIPTS OPTION_FOR_SCRIPTS
 #define CONTROL OPTION_FOR_CONTROL
+#define TYPES OPTION_FOR_TYPES
 #define UI_SCHEMA OPTION_FOR_UI_SCHEMA
 /* Commands that talk to a running host. */
 #define CONSOLE (DELIVERIES | SHOW | REPLAY | TAIL | SCRIPTS | CONTROL)
@@ -95,8 +96,8 @@ const struct option option_table[] = {
     {.name = "config",
 	.type = OPTION_STRING,
 	.flags = OPTION_NO_FILE,
-	.commands =
-	    SERVE | SEND | CHECK | VALIDATE | CHANNELS | CONSOLE | UI_SCHEMA,
+	.commands = SERVE | SEND | CHECK | VALIDATE | CHANNELS | CONSOLE |
+		    UI_SCHEMA | TYPES,
 	.metavar = "FILE",
 	.preset_note = "moonpost.lua beside the scripts folder",
 	.offset = FIELD(config),
@@ -225,7 +226,7 @@ const struct option option_table[] = {
     {.name = "json",
 	.type = OPTION_BOOL,
 	.flags = OPTION_ONCE,
-	.commands = SEND | CHECK | VALIDATE | CHANNELS | CONSOLE,
+	.commands = SEND | CHECK | VALIDATE | CHANNELS | CONSOLE | TYPES,
 	.preset = "off",
 	.offset = FIELD(json),
 	.help = "print JSON"},
@@ -347,6 +348,13 @@ const struct option option_table[] = {
 	.offset = FIELD(ordering),
 	.help = "whether deliveries about the same issue go on (loose) or wait "
 		"(strict) while one of them is to be retried"},
+    {.name = "out",
+	.type = OPTION_STRING,
+	.flags = OPTION_ONCE,
+	.commands = TYPES,
+	.metavar = "DIR",
+	.offset = FIELD(out),
+	.help = "write the files into this folder"},
     {.name = "print",
 	.type = OPTION_BOOL,
 	.flags = OPTION_ONCE,
@@ -438,7 +446,7 @@ const struct option option_table[] = {
 	.help = "longest wait between two attempts"},
     {.name = "schema",
 	.type = OPTION_LIST,
-	.commands = SERVE | SEND | CHECK | CHANNELS,
+	.commands = SERVE | SEND | CHECK | CHANNELS | TYPES,
 	.metavar = "FILE",
 	.offset = FIELD(schemas),
 	.help = "add the channels of an AsyncAPI 2.x document (YAML or JSON); "
