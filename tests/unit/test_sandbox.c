@@ -224,7 +224,8 @@ Test(sandbox, json_depth_and_length_are_limited)
 		 "local t = {} for i = 1, 100000 do t = {t} end "
 		 "local ok, e = pcall(json.encode, t) "
 		 "assert(not ok and e:find('nested too deep')) "
-		 "local ok, e = pcall(json.decode, ('1,'):rep(4000000)) "
+		 "local ok, e = pcall(json.decode, '[' .. ('1,'):rep(1000000) "
+		 ".. '1]') "
 		 "assert(not ok and e:find('not enough memory'))");
 }
 
@@ -242,6 +243,11 @@ Test(sandbox, c_memory_counts)
 		 "assert(not ok and e:find('not enough memory')) "
 		 "assert(#cjson.encode({s}) == 2500004) "
 		 "assert(cjson.decode('[' .. cjson.encode(s) .. ']')[1] == s)");
+}
+
+Test(sandbox, c_memory_breaks_the_limit)
+{
+	env.limits.cpu_ms = 5000;
 	fix_bad("local s = ('x'):rep(2500000) "
 		"require 'cjson'.encode({s, s, s, s, s, s})",
 	    "memory limit of 16MiB exceeded");
