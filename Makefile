@@ -149,9 +149,11 @@ bench-micro: $(MICRO) ## parse, schema, Lua tables, HMAC, store, against other l
 	@$(B)/tests/bench/bench_lua $(BUILD)/bench-bodies/*.json
 	@d=$$(mktemp -d) && $(B)/tests/bench/bench_store $$d/store 1280; rm -rf "$$d"
 
-.PHONY: soak bench-store
+.PHONY: soak bench-store bench-scale
 soak: all ## 500 deliveries a second beside scripts that fail, sleep and loop (SECONDS=60)
 	@BUILD=$(BUILD) $(PYTHON) tests/soak/soak.py --seconds $(or $(SECONDS),60)
+bench-scale: all ## what 10,000 handlers that sleep, and 2,000 requests that wait, cost one worker
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/scale.py
 bench-store: $(B)/tests/bench/million ## a store with a million deliveries beside one with a thousand
 	@$< 1000000 $(BUILD)
 

@@ -125,13 +125,13 @@ feed_wake_at(struct feed *feed, uint64_t unix_ms)
 
 /* How many more the worker of a script can take. */
 static unsigned int
-room_of(const struct lane *lane)
+room_of(const struct dispatch *d, const struct lane *lane)
 {
 	unsigned int used = lane->nruns + lane->nasked;
 
 	if (worker_backlog(lane->worker) > LANE_BACKLOG)
 		return 0;
-	return used < LANE_RUNS ? LANE_RUNS - used : 0;
+	return used < d->lane_runs ? d->lane_runs - used : 0;
 }
 
 static void
@@ -221,7 +221,7 @@ dispatch_on_pump(evutil_socket_t fd, short what, void *arg)
 		if (feed->claiming || !script_is_servable(feed->script) ||
 		    slots == 0)
 			continue;
-		room = room_of(feed->script->bundle->lane);
+		room = room_of(d, feed->script->bundle->lane);
 		if (room == 0) {
 			/* Its worker is full: it keeps its turn. */
 			enter_ring(feed);

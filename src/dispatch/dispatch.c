@@ -22,7 +22,7 @@
 #define RETRY_MAX_MS 3600000
 #define SLOW_MS 100
 
-/* A worker has at most LANE_RUNS jobs, and each can use up its CPU limit before
+/* A worker has at most so many jobs, and each can use up its CPU limit before
  * the last has begun.  What is not back long after that was lost in there. */
 #define LEASE_MARGIN_MS 60000
 #define LEASE_LOOKS 8 /* In the time of a lease. */
@@ -343,9 +343,18 @@ set_defaults(struct dispatch_options *o)
 		o->retry_max_ms = RETRY_MAX_MS;
 	if (o->limits.slow_ms == 0)
 		o->limits.slow_ms = SLOW_MS;
+}
+
+/* How many jobs a worker has at most, and when one of them is lost. */
+static void
+set_lane_runs(struct dispatch *d)
+{
+	struct dispatch_options *o = &d->options;
+
+	d->lane_runs = o->concurrency > LANE_RUNS ? o->concurrency : LANE_RUNS;
 	if (o->lease_ms == 0)
 		o->lease_ms = o->limits.handler_ms +
-			      LANE_RUNS * o->limits.cpu_ms + LEASE_MARGIN_MS;
+			      d->lane_runs * o->limits.cpu_ms + LEASE_MARGIN_MS;
 }
 
 struct dispatch *
@@ -358,6 +367,7 @@ dispatch_create(const struct dispatch_options *options)
 
 	*o = *options;
 	set_defaults(o);
+	set_lane_runs(d);
 	d->retry = (struct decide_retry){
 	    o->retry_attempts, o->retry_base_ms, o->retry_max_ms};
 	d->ring_last = &d->ring;

@@ -21,7 +21,7 @@
 #include "dispatch/scripts.h"
 #include "dispatch/workers.h"
 
-/* What one worker has at most of jobs. */
+/* What one worker has at most of jobs, unless a single script may have more. */
 #define LANE_RUNS 256
 
 /* The dispatcher's side of a script. */
@@ -45,6 +45,7 @@ struct feed {
 struct dispatch {
 	struct dispatch_options options;
 	struct decide_retry retry;
+	unsigned int lane_runs; /* Jobs that a worker has at most. */
 	struct workers *workers;
 	struct scripts *scripts;
 	struct feed *feeds;
