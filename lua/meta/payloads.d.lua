@@ -942,14 +942,14 @@ on_seer = nil
 ---@class moonpost.event.seer: event
 ---@field action string
 ---@field actor? moonpost.seer.actor Who did it; Sentry itself is the application `sentry`
----@field data moonpost.seer.data
+---@field data moonpost.seer.data Whatever Seer has at the time
 ---@field installation moonpost.seer.installation
 ---@field payload moonpost.seer
 
 ---@class moonpost.seer
 ---@field action string
 ---@field actor? moonpost.seer.actor Who did it; Sentry itself is the application `sentry`
----@field data moonpost.seer.data
+---@field data moonpost.seer.data Whatever Seer has at the time
 ---@field installation moonpost.seer.installation
 
 ---Who did it; Sentry itself is the application `sentry`
@@ -958,6 +958,7 @@ on_seer = nil
 ---@field name? string|json.null
 ---@field type? "user"|"application"
 
+---Whatever Seer has at the time
 ---@class moonpost.seer.data
 ---@field code_changes? moonpost.seer.data.code_changes|any[]|json.null
 ---@field group_id? integer

@@ -220,11 +220,16 @@ combine(
 	a_object = (a->types & SHAPE_OBJECT) != 0;
 	b_object = (b->types & SHAPE_OBJECT) != 0;
 	to->types = either ? a->types | b->types : a->types & b->types;
-	if (!either || (a_object && b_object))
+	if (!either) {
+		to->listed = a->listed || b->listed;
+		to->closed = a->closed || b->closed;
+	} else {
+		/* What can be no object has no say. */
 		to->listed =
-		    either ? a->listed && b->listed : a->listed || b->listed;
-	else
-		to->listed = a_object ? a->listed : b->listed;
+		    (!a_object || a->listed) && (!b_object || b->listed);
+		to->closed =
+		    (!a_object || a->closed) && (!b_object || b->closed);
+	}
 	to->about = a->about != NULL ? a->about : b->about;
 	combine_fields(s, to, a, b, either);
 	combine_values(s, to, a, b, either);
@@ -356,7 +361,7 @@ read_fields(struct shapes *s, const struct jval *schema, struct shape *shape,
 	    jdoc_gets(schema, "patternProperties") != NULL)
 		shape->listed = 0;
 	else if (is_false(more))
-		shape->listed = 1;
+		shape->listed = shape->closed = 1;
 }
 
 /* One of the schemas of a list. */

@@ -44,6 +44,7 @@ struct shape {
 	size_t nfields;
 	int listed; /* Its fields are all that the documents know; an object
 		     * about which one of them is silent is not. */
+	int closed; /* A body with another one would be refused. */
 	struct shape *items; /* Of an array; NULL: anything. */
 	const char **values; /* If it is one of a few texts. */
 	size_t nvalues;

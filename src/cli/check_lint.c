@@ -7,6 +7,7 @@
 
 #include "catalog/catalog.h"
 #include "lint/lint.h"
+#include "lint/lint_event.h"
 #include "wire/proto.h"
 #include "wire/remote.h"
 #include "wire/source.h"
@@ -17,12 +18,17 @@
 
 /*
  * A worker tells which globals named on_* a script has made.  This one makes
- * one for each name that it found there, so that what the sandbox presets is
- * known from the sandbox itself and from no second list.
+ * one for each name that it found there, and in the tables there, so that what
+ * the sandbox presets is known from the sandbox itself and from no second list.
  */
 static const char probe[] = "local names = {}\n"
-			    "for name in pairs(_G) do\n"
+			    "for name, value in pairs(_G) do\n"
 			    "  names[#names + 1] = name\n"
+			    "  if type(value) == 'table' and value ~= _G then\n"
+			    "    for field in pairs(value) do\n"
+			    "      names[#names + 1] = name .. '.' .. field\n"
+			    "    end\n"
+			    "  end\n"
 			    "end\n"
 			    "for _, name in ipairs(names) do\n"
 			    "  _G[\"" PREFIX "\" .. name] = function() end\n"
@@ -38,6 +44,7 @@ struct linter {
 	check_lint_cb *found;
 	void *cookie;
 	const char *file;
+	struct lint_events *events;
 };
 
 static void
@@ -90,13 +97,14 @@ ask_presets(struct remote *remote, struct names *names, struct err *err)
 }
 
 static void
-report(
-    void *cookie, unsigned int line, unsigned int column, const char *message)
+report(void *cookie, unsigned int line, unsigned int column, const char *code,
+    const char *message)
 {
 	const struct linter *linter = cookie;
+	const struct check_finding found = {
+	    linter->file, line, column, code, message};
 
-	(void)column;
-	linter->found(linter->cookie, linter->file, line, message);
+	linter->found(linter->cookie, &found);
 }
 
 static void
@@ -106,6 +114,7 @@ lint_files(const struct source_file *files, size_t n, const struct names *known,
 	struct lint_known good = {
 	    .globals = (const char *const *)known->v,
 	    .globals_n = known->n,
+	    .events = linter->events,
 	};
 	size_t i;
 
@@ -121,7 +130,7 @@ check_lint(const struct source *source, struct remote *remote,
     const struct catalog *catalog, check_lint_cb *found, void *cookie,
     struct err *err)
 {
-	struct linter linter = {found, cookie, NULL};
+	struct linter linter = {found, cookie, NULL, NULL};
 	const struct source_file *scripts, *libs;
 	struct names known = {NULL, 0, 0};
 	size_t nscripts, nlibs, i;
@@ -130,6 +139,7 @@ check_lint(const struct source *source, struct remote *remote,
 	rc = ask_presets(remote, &known, err);
 	if (rc == -1)
 		goto out;
+	linter.events = lint_events_create(catalog);
 	scripts = source_scripts(source, &nscripts);
 	libs = source_libs(source, &nlibs);
 
@@ -142,6 +152,7 @@ check_lint(const struct source *source, struct remote *remote,
 	lint_files(libs, nlibs, &known, catalog, &linter);
 
 out:
+	lint_events_free(linter.events);
 	names_clear(&known);
 	return rc;
 }

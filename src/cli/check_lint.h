@@ -3,7 +3,8 @@
 
 /*
  * Misspelt names in a folder of scripts: the linter, told what a script finds
- * in a worker, what its libs define, and which handlers the catalogue calls.
+ * in a worker, what its libs define, and what the catalogue knows of handlers
+ * and payloads.
  *
  * Floor: 7 (cli).  May include everything.
  */
@@ -17,9 +18,16 @@ struct err;
 struct remote;
 struct source;
 
-/* Something that was found; borrowed. */
-typedef void check_lint_cb(
-    void *cookie, const char *file, size_t line, const char *message);
+/* Something that was found, all borrowed. */
+struct check_finding {
+	const char *file;
+	size_t line;
+	size_t column;
+	const char *code; /* As lint_report_cb has it; a literal. */
+	const char *message;
+};
+
+typedef void check_lint_cb(void *cookie, const struct check_finding *found);
 
 /**
  * check_lint(source, remote, catalog, found, cookie, err):

@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,12 @@
 
 /* Something to tell about a file. */
 struct problem {
-	char *file;
-	size_t line; /* 0: none. */
-	char *message;
-	int note; /* Worth a word, but not bad. */
+	const char *file;
+	size_t line;   /* 0: none. */
+	size_t column; /* In bytes, from 1; 0: none. */
+	const char *message;
+	const char *code; /* What kind of problem, for programs. */
+	int note;         /* Worth a word, but not bad. */
 };
 
 struct checker {
@@ -46,9 +49,9 @@ struct checker {
 	struct jwrite w;
 };
 
+/* Take note of a problem; the texts are copied, but for the code. */
 static void
-add(struct checker *checker, const char *file, size_t line, int note,
-    const char *message)
+add(struct checker *checker, const struct problem *found)
 {
 	struct problem *problem;
 	size_t i;
@@ -56,24 +59,40 @@ add(struct checker *checker, const char *file, size_t line, int note,
 	/* Two scripts that require a broken lib tell the same of it. */
 	for (i = 0; i < checker->nproblems; i++) {
 		problem = &checker->problems[i];
-		if (problem->line == line && strcmp(problem->file, file) == 0 &&
-		    strcmp(problem->message, message) == 0)
+		if (problem->line == found->line &&
+		    problem->column == found->column &&
+		    strcmp(problem->file, found->file) == 0 &&
+		    strcmp(problem->message, found->message) == 0)
 			return;
 	}
 	checker->problems = mem_grow(checker->problems, &checker->cap,
 	    checker->nproblems + 1, sizeof(*checker->problems));
 	problem = &checker->problems[checker->nproblems++];
-	problem->file = mem_strdup(file);
-	problem->line = line;
-	problem->message = mem_strdup(message);
-	problem->note = note;
-	checker->bad += note ? 0 : 1;
+	*problem = *found;
+	problem->file = mem_strdup(found->file);
+	problem->message = mem_strdup(found->message);
+	checker->bad += found->note ? 0 : 1;
+}
+
+/* Something that keeps a file from being served. */
+static void
+add_load(
+    struct checker *checker, const char *file, size_t line, const char *message)
+{
+	add(checker, &(struct problem){.file = file,
+			 .line = line,
+			 .message = message,
+			 .code = "load"});
 }
 
 static void
-add_found(void *cookie, const char *file, size_t line, const char *message)
+add_found(void *cookie, const struct check_finding *found)
 {
-	add(cookie, file, line, 0, message);
+	add(cookie, &(struct problem){.file = found->file,
+			.line = found->line,
+			.column = found->column,
+			.message = found->message,
+			.code = found->code});
 }
 
 /* "scripts/x.lua:3: what"; text without a place is about ${file}. */
@@ -93,7 +112,7 @@ add_placed(struct checker *checker, const char *file, const char *text)
 		    str_parse_u64((struct str){colon + 1, digits}, UINT32_MAX,
 			&line) == 0) {
 			place = mem_strndup(text, (size_t)(colon - text));
-			add(checker, place, (size_t)line, 0, end + 2);
+			add_load(checker, place, (size_t)line, end + 2);
 			free(place);
 			return;
 		}
@@ -102,7 +121,7 @@ add_placed(struct checker *checker, const char *file, const char *text)
 	if (strncmp(text, file, strlen(file)) == 0 &&
 	    strncmp(text + strlen(file), ": ", 2) == 0)
 		text += strlen(file) + 2;
-	add(checker, file, 0, 0, text);
+	add_load(checker, file, 0, text);
 }
 
 /*
@@ -168,6 +187,9 @@ add_components(struct checker *checker, const struct source_file *script,
 	ui_scripts_add(all, script->chunk, loaded->declared);
 }
 
+static const char no_handlers[] =
+    "defines no global function on_*, so nothing calls it";
+
 /* Load every script, and then the libs that none of them has required. */
 static int
 load_all(struct checker *checker, const struct source *source)
@@ -192,9 +214,10 @@ load_all(struct checker *checker, const struct source *source)
 			goto out;
 		add_components(checker, &scripts[i], &loaded);
 		if (rc == 0 && loaded.nhandlers == 0 && loaded.declared == NULL)
-			add(checker, scripts[i].chunk, 0, 1,
-			    "defines no global function on_*, so nothing calls "
-			    "it");
+			add(checker, &(struct problem){.file = scripts[i].chunk,
+					 .message = no_handlers,
+					 .code = "no-handlers",
+					 .note = 1});
 		checker->nhandlers += loaded.nhandlers;
 		json_script(checker, &scripts[i], &loaded);
 		for (k = 0; k < loaded.nlibs; k++) {
@@ -229,7 +252,9 @@ by_place(const void *a, const void *b)
 
 	if (order != 0)
 		return order;
-	return p->line < q->line ? -1 : p->line > q->line;
+	if (p->line != q->line)
+		return p->line < q->line ? -1 : 1;
+	return p->column < q->column ? -1 : p->column > q->column;
 }
 
 static void
@@ -297,6 +322,12 @@ json_problems(struct checker *checker)
 			jwrite_uint(w, p->line);
 		else
 			jwrite_null(w);
+		jwrite_key(w, "column");
+		if (p->column > 0)
+			jwrite_uint(w, p->column);
+		else
+			jwrite_null(w);
+		jwrite_member_text(w, "code", p->code);
 		jwrite_member_text(w, "severity", p->note ? "note" : "error");
 		jwrite_member_text(w, "message", p->message);
 		jwrite_object_end(w);
@@ -382,8 +413,8 @@ run(const struct cmd_call *call)
 	remote_close(checker.remote);
 	source_unref(source);
 	for (i = 0; i < checker.nproblems; i++) {
-		free(checker.problems[i].file);
-		free(checker.problems[i].message);
+		free((char *)(uintptr_t)checker.problems[i].file);
+		free((char *)(uintptr_t)checker.problems[i].message);
 	}
 	free(checker.problems);
 	ui_scripts_clear(&checker.components);
@@ -398,8 +429,9 @@ const struct cmd_entry cmd_check = {
     .about =
 	"Load every script of a folder (default: the scripts folder), or one "
 	"script, in a worker process without network and under the limits of a "
-	"host, and look for names of handlers that nothing calls and for "
-	"globals that nothing defines.\n\n"
+	"host, and look for names of handlers that nothing calls, for "
+	"globals and functions that nothing defines, and for fields of events "
+	"that no payload has.\n\n"
 	"Exit status: 0 all is good, 1 something is wrong, 2 wrong usage, 3 "
 	"there is no such folder.",
     .examples = "moonpost check\n"

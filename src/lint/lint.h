@@ -5,7 +5,7 @@
  * A reader of Lua 5.4 source that runs nothing: it finds the misspelt names
  * that Lua itself finds only when a handler stumbles over them.
  *
- * Floor: 2 (lint).  May include base/.
+ * Floor: 2 (lint).  May include base/, json/, catalog/.
  */
 
 #include <stddef.h>
@@ -21,17 +21,23 @@
 /* One source is not told more often than this what is wrong with it. */
 #define LINT_MAX_REPORTS 100
 
+struct lint_events;
+
 /* The names that are good. */
 struct lint_known {
-	const char *const *globals; /* There before the script runs. */
+	const char *const *globals; /* There before the script runs; also those
+				     * in a table: "http", "http.get". */
 	size_t globals_n;
 	const char *const *handlers; /* That the host calls: on_issue, ... */
 	size_t handlers_n;
+	struct lint_events *events; /* What they get, lint_event.h; NULL: its
+				     * fields are not looked at. */
 };
 
-/* One finding, in the order of the source; ${column} counts bytes from 1. */
-typedef void lint_report_cb(
-    void *cookie, unsigned int line, unsigned int column, const char *message);
+/* One finding, in the order of the source; ${column} counts bytes from 1,
+ * ${code} is "undefined-global", "unknown-handler" or "unknown-field". */
+typedef void lint_report_cb(void *cookie, unsigned int line,
+    unsigned int column, const char *code, const char *message);
 
 /* One global that a source assigns to. */
 typedef void lint_global_cb(void *cookie, struct str name);
@@ -40,7 +46,10 @@ typedef void lint_global_cb(void *cookie, struct str name);
  * lint_check(source, known, report, cookie):
  * Report each use of a global that nobody has defined: it is not in ${known},
  * and ${source} does not assign to it; and each global on_* that ${source}
- * defines though the host never calls it.
+ * defines though the host never calls it; each field of a module that is not
+ * there; and each field of a handler's event that no payload has.  Only the
+ * first parameter is followed, and locals that are made from it and never
+ * change; a field that the source assigns to somewhere is good everywhere.
  *
  * Of a source that hands _G to somebody no global is reported as undefined, as
  * that may define any.  Nothing at all is reported of one with an _ENV of its

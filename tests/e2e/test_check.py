@@ -83,7 +83,8 @@ def test_faults_as_json(moonpost, scripts):
     told = json.loads(r.out)
     assert told["good"] is False
     assert told["problems"] == [
-        {"file": "scripts/top.lua", "line": 2, "severity": "error", "message": "no luck"}]
+        {"file": "scripts/top.lua", "line": 2, "column": None, "code": "load", "severity": "error",
+         "message": "no luck"}]
 
 
 def test_a_script_that_does_not_end_or_eats_memory_is_a_fault_like_another(moonpost, scripts):
@@ -158,3 +159,56 @@ def test_schedules(moonpost, scripts):
     assert r.status == 1
     assert "scripts/a.lua:2: there is no time zone 'Europe/Viena', did you mean 'Europe/Vienna'?\n" in r.out
     assert 'scripts/b.lua:1: schedule.cron "0 25 * * *": column 3: 25 is no hour: it is 0 to 23\n' in r.out
+
+
+def test_fields_that_no_payload_has(moonpost, scripts):
+    scripts(x="function on_issue(event)\n  local issue = event.data.issue\n  log.info(event.data.isue, issue.tittle)\n"
+              "  http.psot('https://example.com')\n  log.info(event.resorce)\nend\n")
+    r = moonpost("check")
+    assert r.status == 1
+    assert r.out.splitlines()[:-1] == [
+        "scripts/x.lua:3: no payload of 'issue' has 'data.isue', did you mean 'issue'?",
+        "scripts/x.lua:3: no payload of 'issue' has 'data.issue.tittle', did you mean 'title'?",
+        "scripts/x.lua:4: there is no http.psot, did you mean http.post?",
+        "scripts/x.lua:5: an event has no 'resorce', did you mean 'resource'?"]
+    told = json.loads(moonpost("check", "--json").out)["problems"]
+    assert told[0] == {"file": "scripts/x.lua", "line": 3, "column": 23, "code": "unknown-field", "severity": "error",
+                       "message": "no payload of 'issue' has 'data.isue', did you mean 'issue'?"}
+
+
+def test_fields_of_a_document_of_ones_own(moonpost, scripts, tmp_path):
+    (tmp_path / "builds.json").write_text(json.dumps({
+        "asyncapi": "2.6.0", "info": {"title": "builds", "version": "1"}, "channels": {"build": {"subscribe": {
+            "message": {"payload": {"type": "object", "properties": {"data": {"type": "object", "properties": {
+                "version": {"type": "string"}, "open": {"type": "object"},
+                "closed": {"type": "object", "additionalProperties": False, "properties": {"a": {}}}}}}}}}}}}))
+    scripts(x="function on_build(event)\n  log.info(event.data.version, event.data.open.x, event.data.versoin)\n"
+              "  log.info(event.data.closed.frobnicate)\nend\n")
+    r = moonpost("check", "--schema", "builds.json")
+    assert r.status == 1
+    assert r.out.splitlines()[:-1] == [
+        "scripts/x.lua:2: no payload of 'build' has 'data.versoin', did you mean 'version'?",
+        "scripts/x.lua:3: no payload of 'build' has 'data.closed.frobnicate'"]
+
+
+def paths(value, path):
+    """Lua that reads every place of a value."""
+    yield path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from paths(inner, f"{path}[{json.dumps(key)}]")
+    elif isinstance(value, list):
+        for i, inner in enumerate(value[:3], 1):
+            yield from paths(inner, f"{path}[{i}]")
+
+
+@pytest.mark.parametrize("name", sorted(
+    os.path.basename(path) for path in glob.glob(os.path.join(ROOT, "tests", "e2e", "payloads", "*.json"))))
+def test_nothing_that_a_recorded_payload_has_is_called_unknown(moonpost, scripts, name):
+    with open(os.path.join(ROOT, "tests", "e2e", "payloads", name)) as f:
+        payload = json.load(f)
+    lines = [f"  log.info({path})" for path in paths(payload, "event.payload")]
+    lines += [f"  log.info({path})" for path in paths(payload["data"], "event.data")]
+    scripts(x=f"function on_{name.split('.')[0]}(event)\n" + "\n".join(lines) + "\nend\n")
+    r = moonpost("check")
+    assert r.status == 0, r

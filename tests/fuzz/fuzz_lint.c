@@ -10,16 +10,16 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-report(
-    void *cookie, unsigned int line, unsigned int column, const char *message)
+report(void *cookie, unsigned int line, unsigned int column, const char *code,
+    const char *message)
 {
 	const struct str *source = cookie;
 	size_t i, lines = 1;
 
 	for (i = 0; i < source->len; i++)
 		lines += source->data[i] == '\n' || source->data[i] == '\r';
-	if (line < 1 || line > lines || column < 1 || column > source->len ||
-	    strlen(message) < 10)
+	if (code == NULL || line < 1 || line > lines || column < 1 ||
+	    column > source->len || strlen(message) < 10)
 		abort();
 }
 
@@ -39,7 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const char *const globals[] = {"print", "http", "log", "json"};
 	static const char *const handlers[] = {"on_issue", "on_error"};
 	static const struct lint_known known = {
-	    globals, NELEMS(globals), handlers, NELEMS(handlers)};
+	    globals, NELEMS(globals), handlers, NELEMS(handlers), NULL};
 	struct str source = {(const char *)data, size};
 
 	lint_check(source, &known, report, &source);

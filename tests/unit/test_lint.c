@@ -16,7 +16,7 @@ static const char *const globals[] = {
 static const char *const handlers[] = {
     "on_issue", "on_error", "on_comment", "on_event", "on_alert"};
 static const struct lint_known known = {
-    globals, NELEMS(globals), handlers, NELEMS(handlers)};
+    globals, NELEMS(globals), handlers, NELEMS(handlers), NULL};
 
 static struct buf out;
 
@@ -29,9 +29,10 @@ cleanup(void)
 TestSuite(lint, .fini = cleanup);
 
 static void
-report(
-    void *cookie, unsigned int line, unsigned int column, const char *message)
+report(void *cookie, unsigned int line, unsigned int column, const char *code,
+    const char *message)
 {
+	cr_expect_gt(strlen(code), 5);
 	buf_printf(cookie, "%u:%u: %s\n", line, column, message);
 }
 
