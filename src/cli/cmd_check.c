@@ -49,6 +49,19 @@ struct checker {
 	struct jwrite w;
 };
 
+/* Who required a broken lib does not make it another problem. */
+static int
+same_message(const char *a, const char *b)
+{
+	const char *a_end = strstr(a, " (required by "),
+		   *b_end = strstr(b, " (required by ");
+
+	if (a_end == NULL || b_end == NULL)
+		return strcmp(a, b) == 0;
+	return str_eq((struct str){a, (size_t)(a_end - a)},
+	    (struct str){b, (size_t)(b_end - b)});
+}
+
 /* Take note of a problem; the texts are copied, but for the code. */
 static void
 add(struct checker *checker, const struct problem *found)
@@ -62,7 +75,7 @@ add(struct checker *checker, const struct problem *found)
 		if (problem->line == found->line &&
 		    problem->column == found->column &&
 		    strcmp(problem->file, found->file) == 0 &&
-		    strcmp(problem->message, found->message) == 0)
+		    same_message(problem->message, found->message))
 			return;
 	}
 	checker->problems = mem_grow(checker->problems, &checker->cap,

@@ -185,20 +185,47 @@ mentions(struct str source, struct str name)
 	return 0;
 }
 
+/* Whether the script, or a lib that it needs, names lib ${i} in quotes. */
+static int
+is_mentioned(const struct bundle *b, const char *needed, size_t i)
+{
+	size_t k;
+
+	if (mentions(b->load.source, b->load.libs[i].name))
+		return 1;
+	for (k = 0; k < b->load.nlibs; k++)
+		if (needed[k] && k != i &&
+		    mentions(b->load.libs[k].source, b->load.libs[i].name))
+			return 1;
+	return 0;
+}
+
 static void
 find_libs(const struct bundle *b, struct names *names)
 {
-	size_t i;
+	char *needed = mem_zalloc(b->load.nlibs + 1);
+	size_t i, more = 1;
 
+	for (i = 0; i < b->load.nlibs; i++)
+		needed[i] = b->script.required[i] != 0;
+	while (more > 0) {
+		more = 0;
+		for (i = 0; i < b->load.nlibs; i++) {
+			if (needed[i] || !is_mentioned(b, needed, i))
+				continue;
+			needed[i] = 1;
+			more++;
+		}
+	}
 	for (i = 0; i < b->load.nlibs; i++) {
-		if (!b->script.required[i] &&
-		    !mentions(b->load.source, b->load.libs[i].name))
+		if (!needed[i])
 			continue;
 		names->list = mem_grow(
 		    names->list, &names->cap, names->n + 1, sizeof(char *));
 		names->list[names->n++] = mem_strndup(
 		    b->load.libs[i].name.data, b->load.libs[i].name.len);
 	}
+	free(needed);
 }
 
 /*

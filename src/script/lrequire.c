@@ -60,6 +60,58 @@ not_found(lua_State *L, const char *name)
 	    name);
 }
 
+/*
+ * A lib is being loaded that is wanted again: tell by whom, from its own main
+ * chunk on, which is the outermost of that name that runs.
+ */
+static int
+requires_itself(lua_State *L, const char *name)
+{
+	const struct vm_script *script = vm_of(L)->script;
+	const int folder = folder_len(script->chunk);
+	struct buf *chain = &vm_of(L)->scratch;
+	struct str lib;
+	const char *at;
+	lua_Debug ar;
+	int level = 0, met = 0;
+
+	buf_reset(chain);
+	while (lua_getstack(L, level, &ar))
+		level++;
+	while (--level >= 0 && lua_getstack(L, level, &ar)) {
+		if (!lua_getinfo(L, "S", &ar) || strcmp(ar.what, "main") != 0 ||
+		    strncmp(ar.source + 1, script->chunk, (size_t)folder) !=
+			0 ||
+		    strncmp(ar.source + 1 + folder, "lib/", 4) != 0)
+			continue;
+		at = ar.source + 1 + folder + 4;
+		lib = (struct str){at, strlen(at) - strlen(".lua")};
+		met |= str_eq(lib, str_of(name));
+		if (met)
+			buf_printf(chain, "%.*s -> ", (int)lib.len, lib.data);
+	}
+	buf_puts(chain, name);
+	return luaL_error(
+	    L, "lib '%s' requires itself: %s", name, buf_text(chain));
+}
+
+/* The error of a lib that does not compile is on top: add who wanted it. */
+static int
+cannot_compile(lua_State *L)
+{
+	luaL_where(L, 1);
+	if (lua_rawlen(L, -1) <= 2) {
+		lua_pop(L, 1);
+		return lua_error(L);
+	}
+	/* "scripts/x.lua:1: " */
+	lua_pushfstring(L, "%s (required by ", lua_tostring(L, -2));
+	lua_pushlstring(L, lua_tostring(L, -2), (size_t)lua_rawlen(L, -2) - 2);
+	lua_pushliteral(L, ")");
+	lua_concat(L, 3);
+	return lua_error(L);
+}
+
 /* The chunk of a lib has run.  Stack: name, modules, result or error. */
 static int
 loaded(lua_State *L, int status, lua_KContext ctx)
@@ -99,7 +151,7 @@ lrequire(lua_State *L)
 	(void)lua_getfield(L, 2, name);
 	push_mark(L);
 	if (lua_rawequal(L, -1, -2))
-		return luaL_error(L, "lib '%s' requires itself", name);
+		return requires_itself(L, name);
 	lua_pop(L, 1);
 	if (!lua_isnil(L, -1) &&
 	    !(lua_islightuserdata(L, -1) && lua_touserdata(L, -1) != NULL))
@@ -117,7 +169,7 @@ lrequire(lua_State *L)
 		L, vm->script->chunk, (size_t)folder_len(vm->script->chunk)),
 	    name);
 	if (bundle_compile(L, lib->source, chunk) != LUA_OK)
-		return lua_error(L);
+		return cannot_compile(L);
 	lua_replace(L, 3);
 	lua_settop(L, 3);
 	push_mark(L);

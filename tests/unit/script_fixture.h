@@ -111,9 +111,15 @@ fix_try_load(const char *source)
 	    {STR("endless"), STR("while true do end")},
 	    {STR("sleepy"), STR("sleep(0)")},
 	    {STR("none"), STR("x = 1")},
+	    {STR("ping"), STR("return require 'pong'")},
+	    {STR("pong"), STR("local p = pcall\nreturn require 'peng'")},
+	    {STR("peng"), STR("\n\nreturn require 'ping'")},
+	    {STR("lazy"), STR("return function() return require 'lazier' end")},
+	    {STR("lazier"), STR("return 'lazier'")},
+	    {STR("wants-broken"), STR("\nrequire 'broken'")},
 	};
 	struct proto_load load = {
-	    integration, script, chunk, str_of(source), libs, 6};
+	    integration, script, chunk, str_of(source), libs, NELEMS(libs)};
 
 	bundle_free(bundle);
 	proto_loaded_clear(&loaded);

@@ -28,6 +28,14 @@ Test(bundle, tells_its_handlers_and_libs)
 	cr_expect_null(loaded.error);
 }
 
+Test(bundle, tells_the_libs_that_its_libs_may_require_later)
+{
+	fix_load("local lazy = require 'lazy' function on_a() lazy() end");
+	cr_assert_eq(loaded.nlibs, 2);
+	cr_expect_str_eq(loaded.libs[0], "lazy");
+	cr_expect_str_eq(loaded.libs[1], "lazier");
+}
+
 Test(bundle, an_error_at_load_names_file_and_line)
 {
 	fix_try_load("\nlocal x = nil\nlocal function f() return x.y end\nf()");
@@ -239,7 +247,15 @@ Test(bundle, require_says_what_is_wrong)
 	static const char *const cases[][2] = {
 	    {"require 'nope'", "there is no scripts/lib/nope.lua"},
 	    {"require 'broken'", "scripts/lib/broken.lua:2:"},
-	    {"require 'selfish'", "lib 'selfish' requires itself"},
+	    {"\nrequire 'broken'", "near '=' (required by scripts/on_x.lua:2)"},
+	    {"require 'wants-broken'",
+		"near '=' (required by scripts/lib/wants-broken.lua:2)"},
+	    {"require 'selfish'", "scripts/lib/selfish.lua:1: lib 'selfish' "
+				  "requires itself: selfish -> selfish"},
+	    {"require 'ping'", "scripts/lib/peng.lua:3: lib 'ping' requires "
+			       "itself: ping -> pong -> peng -> ping"},
+	    {"require 'pong'", "lib 'pong' requires itself: pong -> peng -> "
+			       "ping -> pong"},
 	    {"require 'sleepy'", "cannot wait while the script loads"},
 	    {"require '../secret'", "not found"},
 	    {"require 'io'", "not found"},

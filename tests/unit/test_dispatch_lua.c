@@ -130,6 +130,54 @@ Test(dispatch_lua, loads_again_what_requires_a_changed_lib)
 	cr_assert_str_eq(seen[id].error, "two");
 }
 
+Test(dispatch_lua, reloads_whoever_needs_a_lib_and_nobody_else)
+{
+	uint64_t id, alone, other, through;
+
+	options.retry_attempts = 1;
+	start();
+	scratch_write(&scratch, "scripts/lib/deep.lua", "return 'one'");
+	scratch_write(&scratch, "scripts/lib/l.lua", "return require 'deep'");
+	scratch_write(&scratch, "scripts/lib/other.lua", "return 'other'");
+	save("alone", "function on_issue() end");
+	save("other", "require 'other' function on_issue() end");
+	save_and_load("through",
+	    "local l = require 'l'\nfunction on_issue() error(l, 0) end");
+	alone = status("alone").loaded_unix_ms;
+	other = status("other").loaded_unix_ms;
+	through = status("through").loaded_unix_ms;
+	UNTIL(clock_unix_ms() > through);
+	scratch_write(&scratch, "scripts/lib/deep.lua", "return 'two'");
+	update();
+	settle();
+	id = append("through");
+	UNTIL(is(id, STORE_DEAD));
+	cr_assert_str_eq(seen[id].error, "two");
+	cr_assert_gt(status("through").loaded_unix_ms, through);
+	cr_assert_eq(status("alone").loaded_unix_ms, alone);
+	cr_assert_eq(status("other").loaded_unix_ms, other);
+
+	/* One that is deleted: the last good version goes on. */
+	cr_assert_eq(unlink(scratch_path(&scratch, "scripts/lib/deep.lua")), 0);
+	update();
+	settle();
+	cr_assert(state_is("through", "failed"));
+	cr_assert(strstr(status("through").error, "there is no"), "%s",
+	    status("through").error);
+	id = append("through");
+	UNTIL(is(id, STORE_DEAD));
+	cr_assert_str_eq(seen[id].error, "two");
+	cr_assert(state_is("other", "loaded"));
+
+	/* And it is well again when the lib is back. */
+	scratch_write(&scratch, "scripts/lib/deep.lua", "return 'three'");
+	update();
+	settle();
+	id = append("through");
+	UNTIL(is(id, STORE_DEAD));
+	cr_assert_str_eq(seen[id].error, "three");
+}
+
 Test(dispatch_lua, runs_again_what_a_killed_worker_had)
 {
 	uint64_t ids[20];
