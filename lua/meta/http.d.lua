@@ -33,7 +33,7 @@ http = {}
 ---@field headers? table<string, string|number>
 ---@field query? table<string, string|number|boolean|(string|number)[]> appended to the URL
 ---@field timeout? number|string seconds or text with a unit, for the whole request (default 10)
----@field retries? integer how often to try again (default 0): after trouble, 429, 502, 503 and 504, with growing pauses or as `Retry-After` says; GET, PUT, DELETE and what has an `Idempotency-Key`
+---@field retries? integer how often to try again (default 0): after trouble, 429, 502, 503 and 504, with growing pauses or as `Retry-After` says, unless that is longer than the handler may take; GET, PUT, DELETE and what has an `Idempotency-Key`
 ---@field follow? boolean|integer redirects to follow (default none; true is 10)
 ---@field max_bytes? integer longest body of the answer (default 8 MiB)
 

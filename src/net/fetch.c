@@ -342,6 +342,8 @@ fetch_create(const struct fetch_options *options, struct err *err)
 	(void)curl_multi_setopt(fetch->multi, CURLMOPT_TIMERDATA, fetch);
 	(void)curl_multi_setopt(fetch->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 	    options->max_host_connections);
+	(void)curl_multi_setopt(fetch->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+	    options->max_connections);
 	(void)curl_multi_setopt(
 	    fetch->multi, CURLMOPT_MAXCONNECTS, options->max_idle_connections);
 	return fetch;

@@ -26,7 +26,10 @@ struct guard;
 struct fetch_options {
 	struct event_base *base;
 	const struct guard *guard;
-	long max_host_connections; /* At once to one host; 0 = no limit. */
+	/* At once to one host, and to all; what is beyond waits for its turn,
+	 * within its timeout.  0: no limit. */
+	long max_host_connections;
+	long max_connections;
 	long max_idle_connections; /* Kept for reuse. */
 };
 

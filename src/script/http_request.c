@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -23,6 +24,13 @@
 #define BODY_MAX (32U << 20)
 
 #define RETRIES_MAX 20
+
+/* A year: who asks for more makes no sense. */
+#define RETRY_AFTER_MAX_S 31536000
+
+/* Bytes of an URL in the record of the run. */
+#define URL_KEPT 2048
+
 #define REDIRECTS_DEFAULT 10
 #define REDIRECTS_MAX 50
 
@@ -393,4 +401,45 @@ http_header_value(const struct buf *headers, const char *name)
 		return (struct str){line, (size_t)(end - line)};
 	}
 	return (struct str){NULL, 0};
+}
+
+int64_t
+http_retry_after_ms(const struct buf *headers, uint64_t now_unix_ms)
+{
+	struct str after = http_header_value(headers, "retry-after");
+	struct tm tm = {0};
+	uint64_t seconds;
+	char text[40];
+	int64_t at;
+
+	if (after.data == NULL)
+		return -1;
+	if (str_parse_u64(after, RETRY_AFTER_MAX_S, &seconds) == 0)
+		return (int64_t)seconds * 1000;
+	if (after.len >= sizeof(text))
+		return -1;
+	(void)memcpy(text, after.data, after.len);
+	text[after.len] = '\0';
+	if (strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
+		return -1;
+	at = (int64_t)timegm(&tm) * 1000 - (int64_t)now_unix_ms;
+	return at > 0 ? at : 0;
+}
+
+void
+http_put_url(struct buf *out, const struct buf *url)
+{
+	const char *s = buf_text(url), *slashes = strstr(s, "//"), *at;
+	size_t begin, end;
+
+	if (slashes != NULL) {
+		begin = (size_t)(slashes - s) + 2;
+		end = begin + strcspn(s + begin, "/?#");
+		at = memrchr(s + begin, '@', end - begin);
+		if (at != NULL) {
+			buf_put(out, s, begin);
+			s = at + 1;
+		}
+	}
+	buf_put(out, s, strnlen(s, URL_KEPT));
 }

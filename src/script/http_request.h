@@ -53,4 +53,16 @@ void http_request_read(lua_State *L, int options, const char *method, int url,
  * lines; data is NULL if there is none. */
 struct str http_header_value(const struct buf *headers, const char *name);
 
+/**
+ * http_retry_after_ms(headers, now_unix_ms):
+ * How long the Retry-After of an answer asks to wait (seconds, or a date).
+ *
+ * Returns:   ms; -1 if it does not ask, or not in a way that makes sense.
+ */
+int64_t http_retry_after_ms(const struct buf *headers, uint64_t now_unix_ms);
+
+/* Append ${url} as it is kept in records: without what is before an '@' in its
+ * authority, and cut. */
+void http_put_url(struct buf *out, const struct buf *url);
+
 #endif /* !SCRIPT_HTTP_REQUEST_H_ */

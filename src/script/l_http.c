@@ -28,12 +28,8 @@
 /* As many requests may go out by one http.all. */
 #define ALL_MAX 1000
 
-/* Bytes of an URL in the record of the run. */
-#define URL_KEPT 2048
-
-/* Pauses between retries: the first, the longest that a peer may ask for. */
+/* The first pause between retries; the next ones are twice as long each. */
 #define RETRY_FIRST_MS 500
-#define RETRY_AFTER_MAX_MS 300000
 
 /* One of the requests of an operation. */
 struct http_call {
@@ -89,18 +85,20 @@ record(const struct http_call *call, unsigned int status, const char *error)
 {
 	const struct vm_task *task = call->op->task;
 	const struct vm_host *host = task->vm->host;
+	struct buf url = BUF_INIT;
 	struct proto_call m = {
 	    .method = str_of(call->request.method),
-	    .url = {call->request.url.data, call->request.url.len < URL_KEPT
-						? call->request.url.len
-						: URL_KEPT},
 	    .status = status,
 	    .duration_ms = clock_mono_ms() - call->begun_mono_ms,
 	    .error = str_of(error),
 	};
 
-	if (host->call != NULL && task->job != 0)
-		host->call(host->cookie, task->job, &m);
+	if (host->call == NULL || task->job == 0)
+		return;
+	http_put_url(&url, &call->request.url);
+	m.url = (struct str){url.data, url.len};
+	host->call(host->cookie, task->job, &m);
+	buf_free(&url);
 }
 
 /* Close; also the cancel callback.  Harmless when closed already. */
@@ -134,13 +132,27 @@ http_gc(lua_State *L)
 	return 0;
 }
 
-/* How long to wait before the request is tried again, or -1 if it is not. */
+/* What is left of the handler's deadline. */
+static uint64_t
+left_ms(const struct vm_task *task)
+{
+	uint64_t spent = clock_mono_ms() - task->begun_mono_ms;
+	uint64_t limit = task->vm->limits.handler_ms;
+
+	if (limit == 0)
+		return UINT64_MAX;
+	return spent < limit ? limit - spent : 0;
+}
+
+/* How long to wait before the request is tried again, or -1 if it is not: it
+ * may not be, it would be of no use, or the peer asks for more time than the
+ * handler has. */
 static int64_t
 retry_pause(const struct http_call *call)
 {
 	const struct fetch_result *r = &call->result;
-	uint64_t seconds, ms;
-	struct str after;
+	int64_t pause;
+	uint64_t ms;
 
 	if (call->attempt > call->request.retries || !call->request.idempotent)
 		return -1;
@@ -150,12 +162,14 @@ retry_pause(const struct http_call *call)
 	if (r->err.code == ERR_BLOCKED || r->err.code == ERR_TOO_LARGE ||
 	    r->err.code == ERR_INVALID || r->err.code == ERR_UNAVAILABLE)
 		return -1;
-	after = http_header_value(&r->headers, "retry-after");
-	if (str_parse_u64(after, RETRY_AFTER_MAX_MS / 1000, &seconds) == 0)
-		return (int64_t)seconds * 1000;
-	ms = (uint64_t)RETRY_FIRST_MS
-	     << (call->attempt < 8 ? call->attempt - 1 : 7);
-	return (int64_t)(ms / 2 + (uint64_t)random() % (ms / 2 + 1));
+	pause = http_retry_after_ms(&r->headers, clock_unix_ms());
+	if (pause == -1) {
+		ms = (uint64_t)RETRY_FIRST_MS
+		     << (call->attempt < 8 ? call->attempt - 1 : 7);
+		pause =
+		    (int64_t)(ms / 2 + (uint64_t)arc4random() % (ms / 2 + 1));
+	}
+	return (uint64_t)pause < left_ms(call->op->task) ? pause : -1;
 }
 
 static int begin(struct http_call *call, struct err *err);

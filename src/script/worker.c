@@ -56,6 +56,13 @@
 /* Connections to peers that are kept for the next request. */
 #define MAX_IDLE_CONNECTIONS 64
 
+/* At once to one host; what is beyond waits for its turn.  So no script that
+ * calls one host uses up the descriptors of all. */
+#define MAX_HOST_CONNECTIONS 2048
+
+/* Descriptors that are not for connections. */
+#define OTHER_FILES 256
+
 /* As in config: the host said what is not in the protocol. */
 #define EXIT_PROTOCOL 3
 
@@ -257,6 +264,18 @@ host_secret(void *cookie, uint64_t bundle, const char *name)
 	}
 }
 
+/* As many as there are descriptors for. */
+static long
+max_connections(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == -1 ||
+	    files.rlim_cur < (rlim_t)OTHER_FILES * 2)
+		return OTHER_FILES;
+	return (long)(files.rlim_cur - OTHER_FILES);
+}
+
 /* Most scripts call nobody, and libcurl with TLS takes megabytes. */
 static struct fetch *
 host_fetch(void *cookie)
@@ -264,6 +283,8 @@ host_fetch(void *cookie)
 	struct worker *w = cookie;
 	struct fetch_options options = {.base = w->base,
 	    .guard = w->guard,
+	    .max_host_connections = MAX_HOST_CONNECTIONS,
+	    .max_connections = max_connections(),
 	    .max_idle_connections = MAX_IDLE_CONNECTIONS};
 	struct err err = ERR_INIT;
 

@@ -14,8 +14,9 @@
 
 #include "wire/spawn.h"
 
-/* Hundreds of connections to peers, and some room. */
-#define MAX_FILES 4096
+/* Thousands of connections to peers (script/worker keeps below that), and some
+ * room. */
+#define MAX_FILES 16384
 
 /* Descriptors are moved to numbers from here up before they are put in place,
  * so that putting one cannot overwrite another. */

@@ -12,6 +12,7 @@ HUGE = 200_000_000
 class HostilePeer:
     def __init__(self):
         self.open = 0  # Connections just now.
+        self.accepted = 0
         self.hanging = 0
         self.paths = []
         self._loop = asyncio.new_event_loop()
@@ -30,6 +31,7 @@ class HostilePeer:
 
     async def _serve(self, reader, writer):
         self.open += 1
+        self.accepted += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")

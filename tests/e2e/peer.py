@@ -20,15 +20,23 @@ class Request:
 
 
 class Peer:
-    """answer(request) -> (status, body) or (status, body, headers); body is bytes, text or data."""
+    """answer(request) -> (status, body) or (status, body, headers); body is bytes, text or data.
 
-    def __init__(self, answer=None):
+    With tls, an ssl.SSLContext, it speaks https."""
+
+    def __init__(self, answer=None, tls=None):
         self.requests = []
         self.answer = answer or (lambda request: (200, {}))
         peer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def handle(self):
+                try:
+                    super().handle()
+                except OSError:
+                    pass
 
             def handle_any(self):
                 length = int(self.headers.get("Content-Length") or 0)
@@ -56,7 +64,11 @@ class Peer:
             request_queue_size = 256
 
         self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.port = self.server.server_address[1]
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
+        if tls is not None:
+            # The handshake is for the thread of the connection, as it may fail.
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
 
