@@ -33,6 +33,21 @@ def test_runs_by_the_clock_and_is_shown(tmp_path):
         assert script["schedules"][0]["next_at"].endswith("Z")
 
 
+def test_the_command_lists_what_is_due(tmp_path, moonpost):
+    with Host(tmp_path, "--dev") as host:
+        host.write("clock.lua", 'schedule.every("1h", "hourly", print)\n'
+                                'schedule.cron("0 9 * * mon-fri", "digest", print, { tz = "Europe/Vienna" })\n')
+        eventually(lambda: all(s["next_at"] for s in (host.api("scripts")["scripts"] or [{}])[0].get("schedules", [{
+            "next_at": None}])), "the store to know")
+        r = moonpost("scripts", "--data", host.data)
+        assert r.status == 0, r
+        lines = [line.split() for line in r.out.splitlines()]
+        assert ["SCHEDULE", "SCRIPT", "RULE", "NEXT"] in lines
+        assert any(line[:4] == ["hourly", "clock", "every", "3600"] for line in lines), r
+        assert any(line[:9] == ["digest", "clock", "cron", "0", "9", "*", "*", "mon-fri", "Europe/Vienna"]
+                   for line in lines), r
+
+
 def test_a_kill_between_due_and_run_loses_and_doubles_nothing(tmp_path):
     with Host(tmp_path, "--dev") as host:
         host.write("clock.lua", TICK)
