@@ -140,13 +140,14 @@ fuzz: deps $(EMBED_C) ## make fuzz T=json SECONDS=60 (needs clang)
 # ---- speed -----------------------------------------------------------------
 MICRO := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/bench_*.c)))
 .PHONY: bench bench-micro
-bench: all $(B)/tests/bench/peers/evhttp ## against other systems; installs them (BENCH_SECONDS, BENCH_ROUNDS)
+bench: all $(B)/tests/bench/peers/evhttp $(B)/tests/bench/bench_limits ## against other systems; installs them (BENCH_SECONDS, BENCH_ROUNDS)
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
 bench-micro: $(MICRO) ## parse, schema, Lua tables, HMAC, store, against other libraries
 	@mkdir -p $(BUILD)/bench-bodies && $(PYTHON) tests/bench/bodies.py $(BUILD)/bench-bodies
 	@$(B)/tests/bench/bench_json $(BUILD)/bench-bodies/*.json
 	@$(B)/tests/bench/bench_schema
 	@$(B)/tests/bench/bench_lua $(BUILD)/bench-bodies/*.json
+	@$(B)/tests/bench/bench_limits
 	@d=$$(mktemp -d) && $(B)/tests/bench/bench_store $$d/store 1280; rm -rf "$$d"
 
 .PHONY: soak bench-store bench-scale

@@ -9,7 +9,7 @@ and an answer that is not 2xx fails the bench.  Printed are medians over the rou
   BENCH_ROUNDS       (default 3)
   BENCH_LAG_SECONDS  how long half the load is offered for the lag of the handlers (default 10)
   BENCH_SYSTEMS      names, comma separated (default all)
-  BENCH_PARTS        of throughput,latency,lag,memory,start (default all)
+  BENCH_PARTS        of throughput,latency,lag,memory,start,limits (default all)
 """
 
 import json
@@ -34,7 +34,7 @@ SECRET = "bench-secret-4c1f"
 SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 LAG_SECONDS = float(os.environ.get("BENCH_LAG_SECONDS", "10"))
-PARTS = os.environ.get("BENCH_PARTS", "throughput,latency,lag,memory,start").split(",")
+PARTS = os.environ.get("BENCH_PARTS", "throughput,latency,lag,memory,start,limits").split(",")
 CONNECTIONS = 64
 VARIANTS = 64
 WARM_SECONDS = 0.5
@@ -368,6 +368,12 @@ def start(node):
           f" {verdict(median, 100, ' ms', True)}")
 
 
+def limits():
+    """What the limits cost a script's arithmetic, beside the stock interpreter."""
+    told = subprocess.run([os.path.join(BUILD, "release/tests/bench/bench_limits")], capture_output=True, text=True, check=True)
+    print(told.stdout.strip())
+
+
 def machine():
     model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     system = next(line.split("=", 1)[1].strip().strip('"') for line in open("/etc/os-release")
@@ -400,6 +406,8 @@ def main():
             memory(node)
         if "start" in PARTS:
             start(node)
+        if "limits" in PARTS:
+            limits()
 
 
 if __name__ == "__main__":
