@@ -27,8 +27,8 @@ struct lint_events {
 	struct arena arena;
 	const struct catalog *catalog;
 	struct shapes *shapes;
-	struct lint_value *known; /* By catalog_handler_names(); those that
-				   * were asked for. */
+	struct lint_value *known; /* By catalog_handler_names(), and one more;
+				   * those that were asked for. */
 };
 
 static const struct lint_value unknown;
@@ -186,6 +186,36 @@ make_value(struct lint_events *e, const char *handler)
 	return value;
 }
 
+/* The event of a schedule: lua/meta/schedule.d.lua */
+static struct lint_value
+make_schedule(struct lint_events *e)
+{
+	static const struct {
+		const char *name;
+		unsigned int types;
+	} fields[] = {{"due_at", SHAPE_INTEGER}, {"missed", SHAPE_INTEGER},
+	    {"name", SHAPE_STRING}};
+	struct shape *body = arena_zalloc(&e->arena, 2 * sizeof(*body));
+	struct shape *data = body + 1, *of;
+	struct shape_field *f;
+	size_t i;
+
+	body->types = data->types = SHAPE_OBJECT;
+	data->listed = data->closed = 1;
+	f = arena_zalloc(&e->arena, (1 + NELEMS(fields)) * sizeof(*f));
+	body->fields = f;
+	body->nfields = 1;
+	f[0] = (struct shape_field){"data", data, 1};
+	data->fields = f + 1;
+	data->nfields = NELEMS(fields);
+	for (i = 0; i < NELEMS(fields); i++) {
+		of = arena_zalloc(&e->arena, sizeof(*of));
+		of->types = fields[i].types;
+		data->fields[i] = (struct shape_field){fields[i].name, of, 1};
+	}
+	return (struct lint_value){make_event(e, body), "", "a schedule", 0};
+}
+
 struct lint_value
 lint_event_of(struct lint_events *e, struct str handler)
 {
@@ -195,6 +225,12 @@ lint_event_of(struct lint_events *e, struct str handler)
 	if (e == NULL)
 		return unknown;
 	names = catalog_handler_names(e->catalog, &n);
+	if (str_eq(handler, STR(LINT_SCHEDULE))) {
+		/* The row behind those of the handlers. */
+		if (e->known[n].shape == NULL)
+			e->known[n] = make_schedule(e);
+		return e->known[n];
+	}
 	for (i = 0; i < n; i++) {
 		if (!str_eq(handler, str_of(names[i])))
 			continue;

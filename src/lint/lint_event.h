@@ -33,6 +33,9 @@ struct lint_value {
 struct lint_events *lint_events_create(const struct catalog *catalog);
 void lint_events_free(struct lint_events *events);
 
+/* Stands for the functions that are scheduled, as if that was a handler. */
+#define LINT_SCHEDULE "schedule:"
+
 /* The event that a handler of that name gets; unknown if it is no handler. */
 struct lint_value lint_event_of(struct lint_events *events, struct str handler);
 

@@ -21,6 +21,7 @@ struct operand {
 	enum operand_kind kind;
 	struct lintlex_token token; /* The name. */
 	struct lint_value value;    /* What it is, MEMBER: what has it. */
+	struct str module;          /* MEMBER: of which global; or empty. */
 };
 
 static const struct lint_value unknown;
@@ -146,12 +147,20 @@ at_arguments(const struct lint_walk *w)
 	return at(w, '(') || at(w, '{') || at(w, LINTLEX_STRING);
 }
 
+/* Arguments; what the first parameter is of a function that is written there.
+ */
 static void
-walk_arguments(struct lint_walk *w)
+walk_arguments(struct lint_walk *w, struct lint_value first)
 {
 	if (take(w, '(')) {
-		if (!at(w, ')'))
-			walk_expressions(w, NULL, 0);
+		if (take(w, ')'))
+			return;
+		do {
+			if (first.shape != NULL && take(w, LINTLEX_FUNCTION))
+				walk_function(w, 0, first);
+			else
+				(void)walk_expression(w);
+		} while (take(w, ','));
 		expect(w, ')');
 	} else if (at(w, '{')) {
 		walk_table(w);
@@ -188,13 +197,25 @@ walk_index(struct lint_walk *w, struct operand *op)
 	op->value = lint_items(w, op->value);
 }
 
+/* What a function gets that is handed to schedule.every() or cron(). */
+static struct lint_value
+callback_of(struct lint_walk *w, const struct operand *op)
+{
+	if (op->kind != OPERAND_MEMBER || !str_eq(op->module, STR("schedule")))
+		return unknown;
+	return lint_parameter(w, STR(LINT_SCHEDULE));
+}
+
 /* A field, an index, a method or a call, if one follows. */
 static int
 walk_suffix(struct lint_walk *w, struct operand *op)
 {
 	struct lintlex_token name;
+	struct lint_value first;
 
 	if (take(w, '.')) {
+		op->module =
+		    op->kind == OPERAND_GLOBAL ? op->token.text : STR("");
 		settle(w, op);
 		op->token = expect_name(w);
 		op->kind = OPERAND_MEMBER;
@@ -205,12 +226,13 @@ walk_suffix(struct lint_walk *w, struct operand *op)
 		settle(w, op);
 		name = expect_name(w);
 		lint_read_method(w, op->value, &name);
-		walk_arguments(w);
+		walk_arguments(w, unknown);
 		op->value = unknown;
 		op->kind = OPERAND_CALL;
 	} else if (at_arguments(w)) {
+		first = callback_of(w, op);
 		settle(w, op);
-		walk_arguments(w);
+		walk_arguments(w, first);
 		op->value = unknown;
 		op->kind = OPERAND_CALL;
 	} else {
@@ -268,7 +290,7 @@ walk_global(struct lint_walk *w, const struct operand *op)
 static struct operand
 walk_suffixed(struct lint_walk *w)
 {
-	struct operand op = {OPERAND_OTHER, w->lx.token, unknown};
+	struct operand op = {OPERAND_OTHER, w->lx.token, unknown, {0}};
 	const struct lint_local *local;
 
 	if (take(w, '(')) {
@@ -396,12 +418,34 @@ walk_if(struct lint_walk *w)
 	expect(w, LINTLEX_ENDBLOCK);
 }
 
+/* What a loop goes over; returns what its second name is, which is known of
+ * ipairs(). */
+static struct lint_value
+walk_iterator(struct lint_walk *w)
+{
+	const struct lintlex before = w->lx;
+	const struct lintlex_token name = w->lx.token;
+	struct lint_value value;
+
+	if (take(w, LINTLEX_NAME) && str_eq(name.text, STR("ipairs")) &&
+	    lint_find_local(w, name.text) == NULL && take(w, '(')) {
+		lint_note_read(w, &name);
+		value = walk_expression(w);
+		expect(w, ')');
+		return lint_items(w, value);
+	}
+	w->lx = before;
+	walk_expressions(w, NULL, 0);
+	return unknown;
+}
+
 /* The names come into being behind the expressions. */
 static void
 walk_for(struct lint_walk *w)
 {
 	const size_t outer = w->locals_n;
 	struct str names[MAX_NAMES];
+	struct lint_value items;
 	size_t i, n = 0;
 
 	do {
@@ -413,10 +457,10 @@ walk_for(struct lint_walk *w)
 	} while (take(w, ','));
 	if (!take(w, '='))
 		expect(w, LINTLEX_IN);
-	walk_expressions(w, NULL, 0);
+	items = walk_iterator(w);
 	expect(w, LINTLEX_DO);
 	for (i = 0; i < n; i++)
-		lint_add_local(w, names[i], unknown);
+		lint_add_local(w, names[i], i == 1 ? items : unknown);
 	walk_block(w);
 	expect(w, LINTLEX_ENDBLOCK);
 	w->locals_n = outer;
@@ -426,7 +470,7 @@ walk_for(struct lint_walk *w)
 static void
 walk_named_function(struct lint_walk *w)
 {
-	struct operand op = {OPERAND_OTHER, expect_name(w), unknown};
+	struct operand op = {OPERAND_OTHER, expect_name(w), unknown, {0}};
 	struct lint_value first = unknown;
 	struct lintlex_token name;
 	int is_method = 0;

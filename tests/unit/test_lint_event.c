@@ -187,6 +187,31 @@ Test(lint_event, what_is_open_is_not_judged)
 	    "");
 }
 
+Test(lint_event, schedules_and_loops)
+{
+	cr_expect(
+	    strstr(lint("schedule.every('5m', 'x', function(event)\n"
+			"  log.info(event.data.name, event.data.nmae)\nend)"),
+		"2:40: no payload of a schedule has 'data.nmae', did you mean "
+		"'name'?"));
+	cr_expect_str_eq(
+	    lint("schedule.every('5m', 'x', function(e)"
+		 " log.info(e.data.due_at, e.data.missed, e.action) end,"
+		 " {catch_up = 'none'}) other.every(function(e)"
+		 " print(e.x) end)"),
+	    "");
+	EXPECT_BAD("for _, row in ipairs(event.payload.data.isue) do end",
+	    "did you mean 'issue'?");
+	EXPECT_GOOD("for i = 1, #event.data do print(i) end");
+	EXPECT_GOOD("for k, v in pairs(event.data) do print(v.x) end");
+	cr_expect(strstr(
+	    lint("function on_alert(e) for _, t in"
+		 " ipairs(e.data.metric_alert.alert_rule.triggers) do"
+		 " print(t.label, t.lable) end end"),
+	    "has 'data.metric_alert.alert_rule.triggers[].lable', did you mean "
+	    "'label'?"));
+}
+
 Test(lint_event, functions_of_modules)
 {
 	EXPECT_BAD(
