@@ -5,7 +5,9 @@
 
 #include "base/compiler.h"
 
+#include "catalog/catalog.h"
 #include "lint/lint.h"
+#include "lint/lint_event.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,11 +40,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const globals[] = {"print", "http", "log", "json"};
 	static const char *const handlers[] = {"on_issue", "on_error"};
-	static const struct lint_known known = {
+	static struct catalog *catalog;
+	struct lint_known known = {
 	    globals, NELEMS(globals), handlers, NELEMS(handlers), NULL};
 	struct str source = {(const char *)data, size};
 
+	if (catalog == NULL && catalog_open(NULL, 0, &catalog, NULL) == -1)
+		abort();
+	known.events = lint_events_create(catalog);
 	lint_check(source, &known, report, &source);
+	lint_events_free(known.events);
 	lint_globals(source, found, &source);
 	return 0;
 }
