@@ -145,8 +145,12 @@ put_about(struct buf *out, const char *about)
 {
 	const char *p;
 
-	for (p = about; *p != '\0'; p++)
-		buf_putc(out, *p == '\n' || *p == '\r' ? ' ' : *p);
+	for (p = about; *p != '\0'; p++) {
+		if (*p == '\n' || *p == '\r')
+			buf_putc(out, ' ');
+		else
+			buf_putc(out, *p);
+	}
 }
 
 static void

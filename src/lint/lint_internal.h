@@ -76,7 +76,7 @@ void lint_note_read(struct lint_walk *w, const struct lintlex_token *where);
 void lint_note_assigned(struct lint_walk *w, const struct lintlex_token *where);
 
 /* A local is assigned to, or a field of whatever it is. */
-void lint_note_changed(struct lint_walk *w, struct str local);
+void lint_note_changed(struct lint_walk *w, struct str name);
 void lint_note_field(struct lint_walk *w, struct str field);
 
 /* The field of a value is read: what it is. */

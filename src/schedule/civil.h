@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define CIVIL_DAY_S 86400
+#define CIVIL_DAY_S INT64_C(86400)
 
 struct civil {
 	int64_t year;

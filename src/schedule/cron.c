@@ -184,7 +184,7 @@ static int
 read_part(struct reader *r, struct set *set)
 {
 	const struct field *f = r->field;
-	unsigned int low, high, step = 1;
+	unsigned int low = 0, high = 0, step = 1;
 	size_t at = r->at;
 	int is_range = 1;
 
@@ -225,7 +225,7 @@ read_part(struct reader *r, struct set *set)
 		if (read_step(r, &step) == -1)
 			return -1;
 	}
-	for (; low <= high; low += step)
+	for (; low <= high && low < 64; low += step)
 		set->bits |= 1ULL << (f == &fields[WEEKDAY] ? low % 7 : low);
 	return 0;
 }
@@ -340,7 +340,7 @@ cron_has_day(const struct cron *cron, int64_t days)
 		return 0;
 	day = (cron->days >> c.day & 1) ||
 	      (cron->last_day && c.day == civil_month_days(c.year, c.month));
-	weekday = cron->weekdays >> civil_weekday(days) & 1;
+	weekday = (cron->weekdays >> civil_weekday(days) & 1) != 0;
 	/* Where both are told, one of them is enough. */
 	if (cron->any_day || cron->any_weekday)
 		return day && weekday;
@@ -389,7 +389,7 @@ next_local(const struct cron *cron, int64_t from_s, int64_t end_s)
 		found = minute_from(cron, minute);
 		if (found == -1)
 			continue;
-		at = day * CIVIL_DAY_S + found * MINUTE_S;
+		at = day * CIVIL_DAY_S + (int64_t)found * MINUTE_S;
 		return at < end_s ? at : -1;
 	}
 	return -1;

@@ -109,11 +109,11 @@ plans_clear(struct plans *plans)
  */
 
 int64_t
-plan_next(const struct plan *plan, int64_t last_s)
+plan_next(const struct plan *plan, int64_t last_unix_s)
 {
 	if (plan->every_s > 0)
-		return last_s + plan->every_s;
-	return cron_next(&plan->cron, plan->zone, last_s);
+		return last_unix_s + plan->every_s;
+	return cron_next(&plan->cron, plan->zone, last_unix_s);
 }
 
 /* A time from which it is not far to the last due one until ${now_s}. */
@@ -136,26 +136,26 @@ near_now(const struct plan *plan, int64_t from_s, int64_t now_s)
 }
 
 int
-plan_look(const struct plan *plan, int64_t last_s, int64_t now_s,
+plan_look(const struct plan *plan, int64_t last_unix_s, int64_t now_unix_s,
     struct plan_due *ret_due)
 {
-	int64_t due = plan_next(plan, last_s), next, n = 0;
+	int64_t due = plan_next(plan, last_unix_s), next, n = 0;
 
-	if (due == -1 || due > now_s)
+	if (due == -1 || due > now_unix_s)
 		return 0;
 	if (plan->every_s > 0) {
-		n = (now_s - due) / plan->every_s;
+		n = (now_unix_s - due) / plan->every_s;
 		due += n * plan->every_s;
 	} else {
 		while ((next = cron_next(&plan->cron, plan->zone, due)) != -1 &&
-		       next <= now_s) {
+		       next <= now_unix_s) {
 			due = next;
 			if (++n == PLAN_MISSED_MAX)
-				due = near_now(plan, due, now_s);
+				due = near_now(plan, due, now_unix_s);
 		}
 	}
 	ret_due->due_unix_s = due;
 	ret_due->missed = n < PLAN_MISSED_MAX ? n : PLAN_MISSED_MAX;
-	ret_due->skip = plan->skip_missed && now_s - due > PLAN_GRACE_S;
+	ret_due->skip = plan->skip_missed && now_unix_s - due > PLAN_GRACE_S;
 	return 1;
 }

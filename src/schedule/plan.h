@@ -22,7 +22,7 @@ struct zone;
 
 /* The shortest and the longest interval. */
 #define PLAN_EVERY_MIN_S 1
-#define PLAN_EVERY_MAX_S (366 * 86400)
+#define PLAN_EVERY_MAX_S 31622400
 
 /* What was due longer ago than that was missed. */
 #define PLAN_GRACE_S 60
