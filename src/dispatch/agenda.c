@@ -29,6 +29,7 @@ struct entry {
 	struct agenda *agenda;
 	const struct plan *plan;
 	int64_t last_unix_s;
+	int64_t next_unix_s;       /* After that; -1: none; 0: to be found. */
 	int64_t not_before_unix_s; /* It was held up until then. */
 	int appending;             /* The store has the operation. */
 	int refused;               /* ...and told so, once. */
@@ -129,6 +130,22 @@ agenda_free(struct agenda *a)
 /* ---- what is due -----------------------------------------------------------
  */
 
+static void
+set_last(struct entry *e, int64_t unix_s)
+{
+	e->last_unix_s = unix_s;
+	e->next_unix_s = 0;
+}
+
+/* When it is due; worth keeping, as for some rules it takes a search. */
+static int64_t
+next_of(struct entry *e)
+{
+	if (e->next_unix_s == 0)
+		e->next_unix_s = plan_next(e->plan, e->last_unix_s);
+	return e->next_unix_s;
+}
+
 /* An operation came back. */
 static void
 settle(struct agenda *a)
@@ -161,7 +178,7 @@ on_appended(struct store_op *op)
 		e->not_before_unix_s = now_s(a) + AGAIN_S;
 	} else {
 		e->refused = 0;
-		e->last_unix_s = append->ret_last_unix_s;
+		set_last(e, append->ret_last_unix_s);
 		if (append->ret_busy)
 			e->not_before_unix_s = now_s(a) + AGAIN_S;
 		else if (!append->ret_duplicate && a->d->options.stored != NULL)
@@ -251,20 +268,20 @@ look_at(struct agenda *a, struct entry *e)
 		return -1;
 	if (e->not_before_unix_s > now + AGAIN_S)
 		e->not_before_unix_s = now; /* The clock was put back. */
-	if (now >= e->not_before_unix_s &&
+	if (now >= e->not_before_unix_s && next_of(e) <= now &&
 	    plan_look(e->plan, e->last_unix_s, now, &due)) {
 		if (!due.skip) {
 			append(a, e, &due);
 			return e->appending ? -1 : e->not_before_unix_s;
 		}
-		e->last_unix_s = due.due_unix_s;
+		set_last(e, due.due_unix_s);
 		log_info("schedule skips what was missed",
 		    LOG_STR("script", a->script->name),
 		    LOG_STR("integration", a->script->integration),
 		    LOG_STR("schedule", e->plan->name),
 		    LOG_INT("missed", due.missed + 1));
 	}
-	next = plan_next(e->plan, e->last_unix_s);
+	next = next_of(e);
 	if (next != -1 && next < e->not_before_unix_s)
 		return e->not_before_unix_s;
 	return next;
@@ -329,8 +346,8 @@ on_told(struct store_op *op)
 	} else {
 		a->known = 1;
 		for (i = 0; i < a->plans.n; i++)
-			a->entries[i].last_unix_s =
-			    a->tell_list[i].ret_last_unix_s;
+			set_last(
+			    &a->entries[i], a->tell_list[i].ret_last_unix_s);
 	}
 	settle(a);
 }
@@ -427,7 +444,7 @@ agenda_sync(struct agenda *a)
 const struct dispatch_schedule *
 agenda_list(struct agenda *a, size_t *ret_n)
 {
-	const struct entry *e;
+	struct entry *e;
 	int64_t next;
 	size_t i;
 
@@ -438,7 +455,7 @@ agenda_list(struct agenda *a, size_t *ret_n)
 		a->shown = mem_array(a->plans.n, sizeof(*a->shown));
 	for (i = 0; i < a->plans.n; i++) {
 		e = &a->entries[i];
-		next = a->known ? plan_next(e->plan, e->last_unix_s) : -1;
+		next = a->known ? next_of(e) : -1;
 		a->shown[i] = (struct dispatch_schedule){
 		    .name = e->plan->name,
 		    .rule = e->plan->rule,
