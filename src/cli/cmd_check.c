@@ -443,8 +443,8 @@ const struct cmd_entry cmd_check = {
 	"Load every script of a folder (default: the scripts folder), or one "
 	"script, in a worker process without network and under the limits of a "
 	"host, and look for names of handlers that nothing calls, for "
-	"globals and functions that nothing defines, and for fields of events "
-	"that no payload has.\n\n"
+	"globals and functions that nothing defines, for fields of events that "
+	"no payload has, and for text that they are never equal to.\n\n"
 	"Exit status: 0 all is good, 1 something is wrong, 2 wrong usage, 3 "
 	"there is no such folder.",
     .examples = "moonpost check\n"

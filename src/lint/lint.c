@@ -285,6 +285,22 @@ lint_read_field(struct lint_walk *w, struct lint_value value,
 	return value;
 }
 
+void
+lint_compare(struct lint_walk *w, struct lint_value value,
+    const struct lintlex_token *text)
+{
+	struct buf message = BUF_INIT;
+
+	if (value.shape == NULL || text->kind != LINTLEX_STRING ||
+	    w->reports >= LINT_MAX_REPORTS ||
+	    memchr(text->text.data, '\\', text->text.len) != NULL)
+		return;
+	lint_event_compare(value, text->text, &message);
+	if (message.len > 0)
+		tell(w, text, "unknown-value", &message);
+	buf_free(&message);
+}
+
 struct lint_value
 lint_items(struct lint_walk *w, struct lint_value value)
 {

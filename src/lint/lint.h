@@ -35,7 +35,8 @@ struct lint_known {
 };
 
 /* One finding, in the order of the source; ${column} counts bytes from 1,
- * ${code} is "undefined-global", "unknown-handler" or "unknown-field". */
+ * ${code} is "undefined-global", "unknown-handler", "unknown-field" or
+ * "unknown-value". */
 typedef void lint_report_cb(void *cookie, unsigned int line,
     unsigned int column, const char *code, const char *message);
 
@@ -47,7 +48,8 @@ typedef void lint_global_cb(void *cookie, struct str name);
  * Report each use of a global that nobody has defined: it is not in ${known},
  * and ${source} does not assign to it; and each global on_* that ${source}
  * defines though the host never calls it; each field of a module that is not
- * there; and each field of a handler's event that no payload has.  Only the
+ * there; and each field of a handler's event that no payload has, or that is
+ * compared with text that it never is.  Only the
  * first parameter is followed, and locals that are made from it and never
  * change; a field that the source assigns to somewhere is good everywhere.
  *

@@ -315,6 +315,36 @@ lint_event_field(struct lint_events *e, struct lint_value value,
 	return of;
 }
 
+void
+lint_event_compare(
+    struct lint_value value, struct str text, struct buf *message)
+{
+	const struct shape *shape = value.shape;
+	const char *closest;
+	char *name;
+	size_t i;
+
+	if (shape == NULL || shape->nvalues == 0 || text.len > 100 ||
+	    (shape->types & ~(unsigned int)SHAPE_NULL) != SHAPE_STRING)
+		return;
+	for (i = 0; i < shape->nvalues; i++)
+		if (str_eq(text, str_of(shape->values[i])))
+			return;
+	name = mem_strndup(text.data, text.len);
+	closest = str_closest(name, shape->values, shape->nvalues);
+	buf_printf(message, "'%s' is never '%s' in a payload of %s", value.path,
+	    name, value.whose);
+	if (closest != NULL)
+		buf_printf(message, ", did you mean '%s'?", closest);
+	for (i = 0; closest == NULL && i < shape->nvalues; i++)
+		buf_printf(message, "%s'%s'",
+		    i == 0                    ? ": it is "
+		    : i + 1 == shape->nvalues ? " or "
+					      : ", ",
+		    shape->values[i]);
+	free(name);
+}
+
 struct lint_value
 lint_event_items(struct lint_events *e, struct lint_value value)
 {

@@ -47,6 +47,10 @@ struct lint_value lint_event_of(struct lint_events *events, struct str handler);
 struct lint_value lint_event_field(struct lint_events *events,
     struct lint_value value, struct str name, struct buf *message);
 
+/* The value is compared with ${text}: ${message} says if it never is that. */
+void lint_event_compare(
+    struct lint_value value, struct str text, struct buf *message);
+
 /* The elements of a value. */
 struct lint_value lint_event_items(
     struct lint_events *events, struct lint_value value);

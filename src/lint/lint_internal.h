@@ -90,6 +90,10 @@ struct lint_value lint_items(struct lint_walk *w, struct lint_value value);
 void lint_read_method(struct lint_walk *w, struct lint_value value,
     const struct lintlex_token *where);
 
+/* A value is compared with a token, which may be text. */
+void lint_compare(struct lint_walk *w, struct lint_value value,
+    const struct lintlex_token *text);
+
 /* The field of a global is read. */
 void lint_read_module(
     struct lint_walk *w, struct str global, const struct lintlex_token *where);

@@ -327,12 +327,13 @@ take_constant(struct lint_walk *w)
 struct operand_value {
 	struct lint_value value;
 	int is_fixed; /* A constant, or a table that is written there. */
+	struct lintlex_token text; /* If it is text that is written there. */
 };
 
 static struct operand_value
 walk_operand(struct lint_walk *w)
 {
-	struct operand_value v = {unknown, 0};
+	struct operand_value v = {unknown, 0, w->lx.token};
 	struct operand op;
 	int is_changed = 0;
 
@@ -340,8 +341,11 @@ walk_operand(struct lint_walk *w)
 	     is_changed = 1)
 		lintlex_next(&w->lx);
 	v.is_fixed = 1;
-	if (take_constant(w))
+	if (take_constant(w)) {
+		if (is_changed)
+			v.text.kind = LINTLEX_END;
 		return v;
+	}
 	if (at(w, '{')) {
 		walk_table(w);
 		return v;
@@ -360,6 +364,36 @@ walk_operand(struct lint_walk *w)
 	return v;
 }
 
+static int
+at_operator(const struct lint_walk *w)
+{
+	return at(w, LINTLEX_BINARY) || at(w, LINTLEX_EQUAL) || at(w, '-') ||
+	       at(w, '~') || at(w, '<') || at(w, '>');
+}
+
+/* Operands up to the next `and` or `or`.  What stands alone on both sides of
+ * == is compared. */
+static struct operand_value
+walk_operands(struct lint_walk *w)
+{
+	struct operand_value v = walk_operand(w), left;
+	int alone = 1, is_equal;
+
+	while (at_operator(w)) {
+		is_equal = at(w, LINTLEX_EQUAL);
+		lintlex_next(&w->lx);
+		left = v;
+		v = walk_operand(w);
+		if (is_equal && alone && !at_operator(w)) {
+			lint_compare(w, left.value, &v.text);
+			lint_compare(w, v.value, &left.text);
+		}
+		alone = 0;
+		v = (struct operand_value){0};
+	}
+	return v;
+}
+
 /*
  * Which operator binds how strongly changes nothing about names.  What comes
  * out is known of a single operand, of the last one behind `and`, and of what
@@ -368,17 +402,12 @@ walk_operand(struct lint_walk *w)
 static struct lint_value
 walk_expression(struct lint_walk *w)
 {
-	struct operand_value whole = {unknown, 0}, v;
+	struct operand_value whole = {0}, v;
 	int behind = 0; /* LINTLEX_AND, LINTLEX_OR. */
 
 	enter(w);
 	for (;;) {
-		v = walk_operand(w);
-		while (take(w, LINTLEX_BINARY) || take(w, '-') ||
-		       take(w, '~') || take(w, '<') || take(w, '>')) {
-			(void)walk_operand(w);
-			v = (struct operand_value){unknown, 0};
-		}
+		v = walk_operands(w);
 		if (behind == LINTLEX_OR && v.is_fixed)
 			v = whole; /* x or {}: nothing is misspelt in there. */
 		else if (behind == LINTLEX_OR && !whole.is_fixed)

@@ -21,6 +21,7 @@ enum lintlex_kind {
 	LINTLEX_DOTS,   /* ... */
 	LINTLEX_LABEL,  /* :: */
 	LINTLEX_BINARY, /* An operator of two operands and nothing else. */
+	LINTLEX_EQUAL,  /* == or ~= */
 	/* The reserved words, in the order of the table in lintlex.c. */
 	LINTLEX_AND,
 	LINTLEX_BREAK,
