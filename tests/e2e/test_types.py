@@ -77,3 +77,13 @@ def test_what_cannot_be_written_is_told(moonpost, tmp_path):
     (tmp_path / "file").write_text("")
     r = moonpost("types", "--out", "file/types")
     assert r.status == 3 and "file" in r.err and r.out == "", r
+
+
+def test_what_is_written_is_lua(moonpost, tmp_path):
+    assert moonpost("types", "--out", "t").status == 0
+    for name in os.listdir(tmp_path / "t"):
+        text = (tmp_path / "t" / name).read_text()
+        # It compiles; running it would run into our modules, which are read-only.
+        (tmp_path / "x.lua").write_text("do return end\n" + text)
+        problems = json.loads(moonpost("check", "x.lua", "--json").out)["problems"]
+        assert [p for p in problems if p["code"] == "load"] == [], name
