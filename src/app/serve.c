@@ -32,6 +32,7 @@
 #include "app/fill.h"
 #include "app/requarantine.h"
 #include "app/settings.h"
+#include "app/ui.h"
 
 /* How long requests that are on their way may take after SIGTERM. */
 #define DRAIN_ANSWERS_MS 5000
@@ -64,6 +65,7 @@ struct app {
 	struct dispatch *dispatch;
 	struct routes *routes; /* The newest; holds a reference. */
 	struct ingress *ingress;
+	struct app_ui *ui;
 	struct app_console *console; /* NULL: it is off. */
 	struct folder *folders;      /* One an integration. */
 	char *dev_secret;            /* NULL: there are real ones. */
@@ -398,6 +400,10 @@ start_ingress(struct app *app, struct err *err)
 	options.request_timeout_ms = config->request_timeout_ms;
 	options.stored = app_console_delivery;
 	options.stored_cookie = app->console;
+	app->ui =
+	    app_ui_create(app->loop, app->dispatch, config->ui_timeout_ms);
+	options.ui = app_ui_ask;
+	options.ui_cookie = app->ui;
 	fill_ingress(config, &options);
 	rc = ingress_start(&options, &app->ingress, err);
 	free(in);
@@ -687,6 +693,7 @@ take_apart(struct app *app)
 	size_t i;
 
 	ingress_free(app->ingress);
+	app_ui_stop(app->ui);
 	for (i = 0; app->folders != NULL && i < app->config->nintegrations; i++)
 		watch_stop(app->folders[i].watch);
 	/* The store first: its last answers go into the loop's mailbox, for the
@@ -699,6 +706,7 @@ take_apart(struct app *app)
 	fill_free(app->fill);
 	loop_timer_free(app->answers);
 	dispatch_free(app->dispatch);
+	app_ui_free(app->ui);
 	for (i = 0; i < NELEMS(app->signals); i++) {
 		if (app->signals[i] != NULL)
 			event_free(app->signals[i]);

@@ -113,6 +113,7 @@ struct config {
 	uint64_t store_max_bytes;
 	char *tls_cert; /* NULL: plain HTTP. */
 	char *tls_key;
+	uint64_t ui_timeout_ms;
 	enum config_validation validation;
 	uint64_t workers; /* At least 1. */
 

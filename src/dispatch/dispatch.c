@@ -81,10 +81,13 @@ take_log(
 {
 	struct proto_log log;
 	struct run *run = run_table_get(&d->runs, frame->id);
+	struct run *record = dispatch_invoked_record(d, worker, frame->id);
 
 	if (proto_get_log(frame->payload, &log) == -1)
 		return -1;
-	if (run != NULL && run->bundle->lane->worker == worker)
+	if (record != NULL)
+		run_log(record, log.script, &log);
+	else if (run != NULL && run->bundle->lane->worker == worker)
 		run_log(run, run->job->script, &log);
 	else if (!scripts_is_echo(d->scripts, worker, &log))
 		run_log(NULL, log.script, &log);
@@ -103,6 +106,9 @@ on_frame(void *cookie, struct worker *worker, const struct ipc_frame *frame)
 		    d->scripts, worker, frame->id, frame->payload);
 	case PROTO_OUTCOME:
 		return dispatch_outcome(d, worker, frame->id, frame->payload);
+	case PROTO_INVOKED:
+		return dispatch_take_invoked(
+		    d, worker, frame->id, frame->payload);
 	case PROTO_LOG:
 		return take_log(d, worker, frame);
 	case PROTO_STEP:
@@ -147,6 +153,11 @@ on_died(void *cookie, struct worker *worker, const struct workers_death *death)
 	while ((run = run_table_find(&d->runs, is_on_lane, lane)) != NULL)
 		dispatch_lost(
 		    d, run, run == culprit || run->overdue ? death->how : NULL);
+	if (death->by_itself && death->activity == PROTO_IN_RUN &&
+	    guilty == NULL)
+		guilty = dispatch_lose_invoked(d, lane, death->how, death->id);
+	else
+		(void)dispatch_lose_invoked(d, lane, death->how, 0);
 	dispatch_forget_questions(d, lane);
 	dispatch_forget_asks(d, lane);
 	scripts_worker_died(d->scripts, worker, death);
@@ -217,8 +228,10 @@ on_added(void *cookie, struct script *script)
 static void
 on_servable(void *cookie, struct script *script)
 {
-	(void)cookie;
+	struct dispatch *d = cookie;
+
 	agenda_sync(script->feed->agenda);
+	dispatch_invoke_waiting(d, script);
 	feed_resume(script->feed);
 }
 
@@ -590,8 +603,8 @@ void
 dispatch_check_drained(struct dispatch *d)
 {
 	if (!d->draining || d->stopping || d->runs.count > 0 ||
-	    d->nclaims > 0 || d->nfinishing > 0 || d->nplanning > 0 ||
-	    d->questions != NULL || d->telling)
+	    d->nclaims > 0 || d->invoked != NULL || d->nfinishing > 0 ||
+	    d->nplanning > 0 || d->questions != NULL || d->telling)
 		return;
 	d->stopping = 1;
 	(void)event_del(d->deadline);
@@ -625,6 +638,7 @@ dispatch_free(struct dispatch *d)
 
 	if (d == NULL)
 		return;
+	dispatch_free_invoked(d);
 	workers_free(d->workers);
 	scripts_free(d->scripts);
 	while ((feed = d->feeds) != NULL) {

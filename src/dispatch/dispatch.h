@@ -29,6 +29,8 @@ struct mailbox;
 struct routes;
 struct source;
 
+struct dispatch_reply;
+
 struct dispatch_options {
 	struct event_base *base;
 	struct store *store;
@@ -225,6 +227,41 @@ int dispatch_pause(struct dispatch *dispatch, const char *integration,
     const char *script, struct err *err) ATTR_MUSTCHECK;
 int dispatch_resume(struct dispatch *dispatch, const char *integration,
     const char *script, struct err *err) ATTR_MUSTCHECK;
+
+/* A request to a UI component: all of it is borrowed. */
+struct dispatch_request {
+	const char *integration;
+	const char *route;       /* "alert-rule-action", "options/NAME", ... */
+	struct str request_json; /* The body, or the query as an object. */
+	uint64_t deadline_ms;
+	void (*done)(void *cookie, const struct dispatch_reply *reply);
+	void *cookie;
+};
+
+/* What is answered; borrowed during the call. */
+struct dispatch_reply {
+	int status; /* The script's; 404: nobody declares it, 502: the script
+		     * failed, 503: not now, 504: too late. */
+	struct str body;      /* JSON. */
+	const char *location; /* Of a 302. */
+	const char *script;   /* Who answered; NULL: nobody. */
+	const char *error;    /* Why it failed, for its author alone. */
+	const char *traceback;
+	struct str log_json; /* As in a run's record; may be empty. */
+	struct str calls_json;
+	uint64_t duration_ms;
+};
+
+/**
+ * dispatch_invoke(dispatch, request):
+ * Have the script that declares it answer a request to a UI component.  Nothing
+ * of it is kept.
+ *
+ * Ownership: copies ${request}; its `done` is called once, perhaps in here, at
+ *            the latest by dispatch_free().
+ */
+void dispatch_invoke(
+    struct dispatch *dispatch, const struct dispatch_request *request);
 
 /**
  * dispatch_drain(dispatch, deadline_ms, done, cookie):

@@ -42,6 +42,8 @@ struct feed {
 	struct agenda *agenda; /* Owned: its schedules. */
 };
 
+struct dispatch_invoked;
+
 struct dispatch {
 	struct dispatch_options options;
 	struct decide_retry retry;
@@ -65,8 +67,9 @@ struct dispatch {
 	unsigned int nfinishing;
 	unsigned int nplanning; /* Of the agendas. */
 	struct run *refused;
-	struct question *questions;   /* That the store has. */
-	struct dispatch_asked *asked; /* That the host has. */
+	struct question *questions;       /* That the store has. */
+	struct dispatch_asked *asked;     /* That the host has. */
+	struct dispatch_invoked *invoked; /* Requests to UI components. */
 	struct store_present present;
 	struct store_script_name *present_names;
 	int telling; /* The store has ${present}. */
@@ -141,6 +144,27 @@ int dispatch_ask(struct dispatch *d, struct worker *worker,
 
 /* A worker is gone: nobody waits for the answers to what it asked. */
 void dispatch_forget_asks(struct dispatch *d, struct lane *lane);
+
+/* ---- invoke.c ---------------------------------------------------------- */
+
+/* ${script} can be asked now: send what waits for it. */
+void dispatch_invoke_waiting(struct dispatch *d, const struct script *script);
+
+/* INVOKED of a worker.  Returns -1 if it is malformed. */
+int dispatch_take_invoked(struct dispatch *d, struct worker *worker,
+    uint64_t id, struct str payload) ATTR_MUSTCHECK;
+
+/* Where the log and the calls of invocation ${id} go; NULL: it is none. */
+struct run *dispatch_invoked_record(
+    const struct dispatch *d, const struct worker *worker, uint64_t id);
+
+/* A worker is gone, and what it was at.  Returns the script of invocation
+ * ${id}, if that is one, else NULL. */
+struct script *dispatch_lose_invoked(
+    struct dispatch *d, const struct lane *lane, const char *how, uint64_t id);
+
+/* Answer what is left, into nothing. */
+void dispatch_free_invoked(struct dispatch *d);
 
 /* ---- present.c --------------------------------------------------------- */
 

@@ -209,12 +209,15 @@ dispatch_call(
     struct dispatch *d, struct worker *worker, const struct ipc_frame *frame)
 {
 	struct run *run = run_table_get(&d->runs, frame->id);
+	struct run *record = dispatch_invoked_record(d, worker, frame->id);
 	struct proto_call call;
 
 	if (proto_get_call(frame->payload, &call) == -1)
 		return -1;
 	/* What serves no delivery is in no record. */
-	if (run != NULL && run->bundle->lane->worker == worker)
+	if (record != NULL)
+		run_call(record, &call);
+	else if (run != NULL && run->bundle->lane->worker == worker)
 		run_call(run, &call);
 	return 0;
 }

@@ -236,7 +236,8 @@ run_log(struct run *run, const char *script, const struct proto_log *log)
 {
 	struct log_field fields[MAX_FIELDS + 2] = {
 	    LOG_STR("script", script),
-	    LOG_OPT("delivery", run == NULL ? NULL : run->delivery),
+	    LOG_OPT("delivery",
+		run == NULL || run->job == NULL ? NULL : run->delivery),
 	};
 	struct buf *values;
 	char **keys;

@@ -231,6 +231,8 @@ forget(struct scripts *s, struct script *script)
 	scripts_retire(s, script->coming);
 	scripts_retire(s, script->bundle);
 	scripts_set_lane(script, NULL);
+	script->clashes = 0;
+	scripts_retry_clashes(s, script->integration);
 	log_info("script removed", LOG_STR("script", script->name),
 	    LOG_STR("integration", script->integration));
 	s->options.state(s->options.cookie, script);

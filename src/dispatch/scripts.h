@@ -73,6 +73,7 @@ struct script {
 	int parked;
 	int paused;
 	int removed;
+	int clashes;       /* What was seen last declares what another does. */
 	int unloadable;    /* The last good one did not load where it was. */
 	struct feed *feed; /* The dispatcher's. */
 

@@ -68,6 +68,10 @@ void scripts_fail(struct scripts *s, struct script *script, const char *error,
 /* Send no more to a bundle; it goes with its last run.  NULL is allowed. */
 void scripts_retire(struct scripts *s, struct bundle *bundle);
 
+/* Scripts of an integration have changed: try those again that declared what
+ * another did. */
+void scripts_retry_clashes(struct scripts *s, const char *integration);
+
 /* Of the timers. */
 void scripts_on_deadline(evutil_socket_t fd, short what, void *arg);
 void scripts_on_reload(evutil_socket_t fd, short what, void *arg);

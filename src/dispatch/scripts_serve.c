@@ -14,6 +14,7 @@
 #include "dispatch/version.h"
 #include "net/loop.h"
 #include "schedule/plan.h"
+#include "sentry/ui_schema.h"
 #include "wire/proto.h"
 #include "wire/source.h"
 
@@ -266,6 +267,7 @@ take_over(struct scripts *s, struct script *script)
 		    LOG_STR("integration", script->integration),
 		    LOG_STR("version", script->live->id));
 		warn_of_unknown_handlers(s, script);
+		scripts_retry_clashes(s, script->integration);
 		s->options.changed(s->options.cookie);
 		s->options.state(s->options.cookie, script);
 	} else if (script->live->loaded_unix_ms == 0) {
@@ -318,13 +320,57 @@ accept_version(
 	scripts_load(s, script);
 }
 
+void
+scripts_retry_clashes(struct scripts *s, const char *integration)
+{
+	struct script *script;
+
+	for (script = s->first; script != NULL; script = script->next) {
+		if (!script->clashes || script->removed ||
+		    script->seen == NULL || script->wanted != NULL ||
+		    strcmp(script->integration, integration) != 0)
+			continue;
+		s->unsettled = 1;
+		scripts_want(s, script, script->seen);
+	}
+}
+
+/* Whether ${version} declares a component that another script does.  Returns
+ * -1, and ${err} names both, if so. */
+static int
+check_clash(const struct scripts *s, const struct script *script,
+    const struct version *version, struct err *err)
+{
+	const struct ui_script ours = {version->file->chunk, version->declared};
+	const struct version *other;
+	const struct script *at;
+	struct ui_script theirs;
+
+	for (at = s->first; at != NULL; at = at->next) {
+		other = at->pending != NULL ? at->pending : at->live;
+		if (at == script || at->removed || other == NULL ||
+		    strcmp(at->integration, script->integration) != 0)
+			continue;
+		theirs =
+		    (struct ui_script){other->file->chunk, other->declared};
+		if (ui_conflict(&ours, &theirs, 1, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 /* The trial is over: ${error} is NULL, or says why it does not load. */
 static void
 end_trial(struct scripts *s, const char *error, const char *traceback)
 {
 	struct script *script = s->trying;
 	struct version *version = s->trying_version;
+	struct err err = ERR_INIT;
 
+	script->clashes =
+	    error == NULL && check_clash(s, script, version, &err) == -1;
+	if (script->clashes)
+		error = err.msg;
 	s->trying = NULL;
 	s->trying_version = NULL;
 	(void)event_del(s->deadline);
@@ -472,6 +518,7 @@ scripts_worker_loaded(
 			lane_failed(s, b, &loaded);
 		else
 			take_over(s, b->script);
+		scripts_try_next(s);
 	}
 	proto_loaded_clear(&loaded);
 	scripts_check_settled(s);

@@ -45,25 +45,36 @@ bucket_take(struct bucket *bucket, double per_second, double burst)
 
 enum endpoint
 endpoint_find(const struct site_config *config, struct str path,
-    const struct site **ret_site)
+    const struct site **ret_site, struct str *ret_route)
 {
-	static const char tail[] = "/webhook";
-	struct str name = STR("default");
+	static const char ui[] = "/ui/";
+	struct str name = STR("default"), rest = path;
+	const char *slash;
 
 	if (str_eq(path, STR("/healthz")))
 		return ENDPOINT_HEALTHZ;
 	if (str_eq(path, STR("/readyz")))
 		return ENDPOINT_READYZ;
-	if (path.len > 3 + sizeof(tail) - 1 &&
-	    memcmp(path.data, "/i/", 3) == 0 &&
-	    memcmp(path.data + path.len - (sizeof(tail) - 1), tail,
-		sizeof(tail) - 1) == 0)
+	if (path.len > 3 && memcmp(path.data, "/i/", 3) == 0) {
+		slash = memchr(path.data + 3, '/', path.len - 3);
+		if (slash == NULL)
+			return ENDPOINT_NONE;
 		name = (struct str){
-		    path.data + 3, path.len - 3 - (sizeof(tail) - 1)};
-	else if (!str_eq(path, STR("/webhook")))
-		return ENDPOINT_NONE;
+		    path.data + 3, (size_t)(slash - path.data) - 3};
+		rest =
+		    (struct str){slash, path.len - (size_t)(slash - path.data)};
+	}
 	*ret_site = site_find(config, name);
-	return *ret_site == NULL ? ENDPOINT_NONE : ENDPOINT_WEBHOOK;
+	if (*ret_site == NULL)
+		return ENDPOINT_NONE;
+	if (str_eq(rest, STR("/webhook")))
+		return ENDPOINT_WEBHOOK;
+	if (rest.len <= sizeof(ui) - 1 ||
+	    memcmp(rest.data, ui, sizeof(ui) - 1) != 0)
+		return ENDPOINT_NONE;
+	*ret_route = (struct str){
+	    rest.data + sizeof(ui) - 1, rest.len - (sizeof(ui) - 1)};
+	return ui_find(*ret_route);
 }
 
 /* What an endpoint takes; 0 if ${method} is of that. */
@@ -71,11 +82,19 @@ static int
 check_method(
     enum endpoint endpoint, enum httpd_method method, const char **ret_allow)
 {
-	if (endpoint == ENDPOINT_NONE)
+	switch (endpoint) {
+	case ENDPOINT_NONE:
 		return 404;
-	if (endpoint == ENDPOINT_WEBHOOK) {
+	case ENDPOINT_WEBHOOK:
+	case ENDPOINT_UI_POST:
 		*ret_allow = "POST";
 		return method == HTTPD_POST ? 0 : 405;
+	case ENDPOINT_UI_GET:
+		*ret_allow = "GET";
+		return method == HTTPD_GET ? 0 : 405;
+	case ENDPOINT_HEALTHZ:
+	case ENDPOINT_READYZ:
+		break;
 	}
 	*ret_allow = "GET, HEAD";
 	return method == HTTPD_GET || method == HTTPD_HEAD ? 0 : 405;
@@ -87,9 +106,10 @@ route_cb(enum httpd_method method, struct str path, const char **ret_allow,
 {
 	struct ingress_thread *t = cookie;
 	const struct site *site;
+	struct str route;
 
 	return check_method(
-	    endpoint_find(t->config, path, &site), method, ret_allow);
+	    endpoint_find(t->config, path, &site, &route), method, ret_allow);
 }
 
 static void
@@ -109,10 +129,11 @@ handle_cb(struct httpd_request *req, void *cookie)
 	struct ingress_thread *t = cookie;
 	const struct site *site = NULL;
 	const char *allow = NULL;
+	struct str route = {NULL, 0};
 	enum endpoint endpoint;
 	int status;
 
-	endpoint = endpoint_find(t->config, httpd_path(req), &site);
+	endpoint = endpoint_find(t->config, httpd_path(req), &site, &route);
 	status = check_method(endpoint, httpd_method(req), &allow);
 	if (status == 404)
 		httpd_reply_error(req, 404, "not_found",
@@ -122,6 +143,8 @@ handle_cb(struct httpd_request *req, void *cookie)
 		httpd_reply_not_allowed(req, allow);
 	else if (endpoint == ENDPOINT_WEBHOOK)
 		webhook_handle(t, req, site);
+	else if (endpoint == ENDPOINT_UI_POST || endpoint == ENDPOINT_UI_GET)
+		ui_handle(t, req, site, route);
 	else if (endpoint == ENDPOINT_READYZ)
 		answer_readyz(t, req);
 	else
@@ -287,6 +310,8 @@ ingress_start(const struct ingress_options *o, struct ingress **ret_ingress,
 						       : o->threads;
 	ingress->stored = o->stored;
 	ingress->stored_cookie = o->stored_cookie;
+	ingress->ui = o->ui;
+	ingress->ui_cookie = o->ui_cookie;
 	ingress->max_waiting =
 	    (o->max_waiting == 0 ? DEFAULT_WAITING : o->max_waiting) /
 	    ingress->nthreads;
@@ -418,6 +443,7 @@ ingress_free(struct ingress *ingress)
 		httpd_free(t->httpd);
 		t->httpd = NULL;
 		wait_for_store(t);
+		ui_free_pending(t);
 		webhook_free_spare(t);
 		jdoc_free(&t->doc);
 		loop_timer_free(t->submit);

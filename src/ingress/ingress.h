@@ -13,11 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/compiler.h"
+#include "base/mailbox.h"
 
 struct catalog;
 struct err;
 struct ingress;
+struct ingress_pending;
 struct routes;
 struct store;
 struct store_append;
@@ -25,6 +28,30 @@ struct store_append;
 /* A delivery is in the store, and is no duplicate.  Called on a thread of the
  * ingress, while its sender waits; ${append} is borrowed. */
 typedef void ingress_stored_cb(void *cookie, const struct store_append *append);
+
+/*
+ * A request to a UI component: it goes to whoever can have a script answer it,
+ * and comes back by ingress_ui_return().
+ */
+struct ingress_ui {
+	struct mail mail; /* The carrier's, until it comes back. */
+	void *carrier;    /* The same. */
+	const char *integration;
+	const char *route;  /* "alert-rule-action", "options/NAME", ... */
+	struct buf request; /* JSON: the body, or the query as an object. */
+
+	/* To be filled in. */
+	int status;
+	struct buf body; /* JSON. */
+	char *location;  /* For free(); NULL: none. */
+
+	/* Ours. */
+	struct mailbox *reply_to;
+	struct ingress_pending *pending;
+};
+
+/* Called on a thread of the ingress.  Ownership: consumes ${ui}. */
+typedef void ingress_ui_cb(void *cookie, struct ingress_ui *ui);
 
 enum ingress_validation {
 	INGRESS_VALIDATION_STRICT,
@@ -89,6 +116,9 @@ struct ingress_options {
 
 	ingress_stored_cb *stored; /* May be NULL. */
 	void *stored_cookie;
+
+	ingress_ui_cb *ui; /* NULL: there are no components. */
+	void *ui_cookie;
 };
 
 /**
@@ -145,6 +175,16 @@ void ingress_change(
  * Thread:    any but its own; blocks.  The store must go on working.
  */
 size_t ingress_drain(struct ingress *ingress, uint64_t deadline_ms);
+
+/**
+ * ingress_ui_return(ui):
+ * Answer with what was filled in.
+ *
+ * Ownership: consumes ${ui}.
+ * Thread:    any; the ingress must still be there: else ingress_ui_free().
+ */
+void ingress_ui_return(struct ingress_ui *ui);
+void ingress_ui_free(struct ingress_ui *ui);
 
 /* Stop the threads and free it.  NULL has no effect.  Thread: as above. */
 void ingress_free(struct ingress *ingress);

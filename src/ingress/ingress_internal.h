@@ -74,6 +74,14 @@ struct bucket {
 	double tokens;
 };
 
+/* Who asked for links lately, and how often. */
+#define UI_ASKERS 512
+
+struct ui_asker {
+	uint64_t hash; /* Of the address. */
+	struct bucket bucket;
+};
+
 struct ingress_thread {
 	struct ingress *ingress;
 	struct loop *loop;
@@ -89,6 +97,9 @@ struct ingress_thread {
 	struct loop_timer *submit; /* Hands them in. */
 	struct bucket log_bucket;
 	struct bucket diagnosis_bucket;
+	struct ingress_pending *pending; /* UI requests that scripts have. */
+	size_t npending;
+	struct ui_asker askers[UI_ASKERS];
 	uint64_t suppressed; /* Log lines that were not written. */
 	int draining;
 
@@ -112,6 +123,8 @@ struct ingress {
 	char address[LISTEN_ADDRESS_SIZE];
 	ingress_stored_cb *stored; /* May be NULL. */
 	void *stored_cookie;
+	ingress_ui_cb *ui; /* May be NULL. */
+	void *ui_cookie;
 	struct ingress_thread *threads;
 	size_t nthreads;
 	size_t nstarted;
@@ -147,12 +160,14 @@ enum endpoint {
 	ENDPOINT_NONE,
 	ENDPOINT_WEBHOOK,
 	ENDPOINT_HEALTHZ,
-	ENDPOINT_READYZ
+	ENDPOINT_READYZ,
+	ENDPOINT_UI_POST, /* Components: the form is sent. */
+	ENDPOINT_UI_GET,  /* They ask for options, or a link. */
 };
 
-/* What is at ${path}; with a webhook, whose. */
+/* What is at ${path}; whose, and behind "/ui/", if that is it. */
 enum endpoint endpoint_find(const struct site_config *config, struct str path,
-    const struct site **ret_site);
+    const struct site **ret_site, struct str *ret_route);
 
 /* ---- deliveries -----------------------------------------------------------
  */
@@ -163,6 +178,33 @@ void webhook_handle(struct ingress_thread *t, struct httpd_request *req,
 
 /* Free those that are kept for another time. */
 void webhook_free_spare(struct ingress_thread *t);
+
+/**
+ * webhook_is_signed(t, req, site, body):
+ * Whether either signature header fits ${body}; if not, the request has been
+ * answered 401.
+ */
+int webhook_is_signed(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site, struct str body);
+
+/* Whether a Content-Type was sent and is not JSON: then it has been answered
+ * 415. */
+int webhook_is_other_type(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site);
+
+/* ---- UI components --------------------------------------------------------
+ */
+
+/* Which of them ${route} is: ENDPOINT_UI_POST, ENDPOINT_UI_GET, or
+ * ENDPOINT_NONE. */
+enum endpoint ui_find(struct str route);
+
+/* Answer a request to a component, when a script has. */
+void ui_handle(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site, struct str route);
+
+/* Take what has come back, and answer the rest into nothing. */
+void ui_free_pending(struct ingress_thread *t);
 
 /* ---- why a signature does not match ---------------------------------------
  */

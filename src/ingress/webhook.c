@@ -280,15 +280,16 @@ is_json_type(const char *type)
 	       str_eq_nocase((struct str){type + len - 5, 5}, STR("+json"));
 }
 
-/* Check either signature.  Return 1 and keep the one that is good, or 0. */
+/* Check either signature.  Return 1 and keep the one that is good; or 0, and it
+ * has been answered. */
 static int
 check_signature(struct ingress_thread *t, struct httpd_request *req,
-    const struct site *site, const struct hook *hook,
+    const struct site *site, const struct hook *hook, struct str body,
     char ret_signature[SIGNATURE_HEX + 1])
 {
 	const char *reason = "neither Sentry-Hook-Signature nor "
 			     "Sentry-App-Signature was sent";
-	struct str body = httpd_body(req), hex, mismatch = {NULL, 0};
+	struct str hex, mismatch = {NULL, 0};
 	size_t i, k;
 
 	for (i = 0; i < NELEMS(hook->signatures); i++) {
@@ -322,7 +323,41 @@ check_signature(struct ingress_thread *t, struct httpd_request *req,
 		&t->diagnosis_bucket, DIAGNOSES_PER_SECOND, DIAGNOSES_BURST))
 		reason = diagnose(site, mismatch, body);
 	log_refused(t, req, 401, site, "bad_signature", reason);
+	ingress_count(t, COUNT_BAD_SIGNATURE, 1);
+	httpd_reply_json(req, 401, STR("{\"error\":\"bad_signature\"}"));
 	return 0;
+}
+
+static int
+is_other_type(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site, const struct hook *hook)
+{
+	if (hook->content_type == NULL || is_json_type(hook->content_type))
+		return 0;
+	refuse(t, req, site, 415, "unsupported_media_type",
+	    "the Content-Type must be application/json");
+	return 1;
+}
+
+int
+webhook_is_signed(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site, struct str body)
+{
+	char signature[SIGNATURE_HEX + 1];
+	struct hook hook;
+
+	read_headers(req, &hook);
+	return check_signature(t, req, site, &hook, body, signature);
+}
+
+int
+webhook_is_other_type(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site)
+{
+	struct hook hook;
+
+	read_headers(req, &hook);
+	return is_other_type(t, req, site, &hook);
 }
 
 /* Whether the time that was sent, if any, is beyond --max-age. */
@@ -649,17 +684,9 @@ webhook_handle(struct ingress_thread *t, struct httpd_request *req,
 	size_t offset;
 
 	read_headers(req, &hook);
-	if (hook.content_type != NULL && !is_json_type(hook.content_type)) {
-		refuse(t, req, site, 415, "unsupported_media_type",
-		    "the Content-Type must be application/json");
+	if (is_other_type(t, req, site, &hook) ||
+	    !check_signature(t, req, site, &hook, httpd_body(req), signature))
 		return;
-	}
-	if (!check_signature(t, req, site, &hook, signature)) {
-		ingress_count(t, COUNT_BAD_SIGNATURE, 1);
-		httpd_reply_json(
-		    req, 401, STR("{\"error\":\"bad_signature\"}"));
-		return;
-	}
 
 	/* From here on it comes from somebody who knows the secret. */
 	if (hook.resource == NULL || hook.resource[0] == '\0') {

@@ -50,8 +50,12 @@ struct bundle {
 struct bundle_job {
 	struct bundle *bundle;
 	uint64_t job;
-	const struct proto_run *run; /* Valid during bundle_run() only. */
-	int gone;                    /* There is no such handler. */
+	const struct proto_run *run;       /* Valid during bundle_run() only. */
+	const struct proto_invoke *invoke; /* Instead, and as long. */
+	int invoked;                       /* It is no job. */
+	char *answer;                      /* What it returned, as JSON. */
+	char *unfit;                       /* Why that is no JSON. */
+	int gone;                          /* There is no such handler. */
 	TAILQ_ENTRY(bundle_job) entry;
 };
 
@@ -360,6 +364,8 @@ bundle_free(struct bundle *b)
 	vm_free(b->vm);
 	while ((job = TAILQ_FIRST(&b->jobs)) != NULL) {
 		TAILQ_REMOVE(&b->jobs, job, entry);
+		free(job->answer);
+		free(job->unfit);
 		free(job);
 	}
 	for (i = 0; i < b->load.nlibs; i++) {
@@ -463,10 +469,17 @@ job_done(void *cookie, const struct proto_outcome *outcome, int broke_memory)
 	struct bundle_job *job = cookie;
 	struct bundle *b = job->bundle;
 	struct proto_outcome end = *outcome;
+	struct proto_invoked invoked = {end, job->answer};
+	char *unfit = job->unfit;
+	int is_job = !job->invoked;
 	uint64_t id = job->job;
 
 	if (job->gone)
 		end.result = PROTO_GONE;
+	if (unfit != NULL && end.result == PROTO_DONE) {
+		invoked.outcome.result = PROTO_ERROR;
+		invoked.outcome.error = unfit;
+	}
 	b->slow = end.slice_us > LONG_SLICE_US;
 	TAILQ_REMOVE(&b->jobs, job, entry);
 	free(job);
@@ -475,7 +488,12 @@ job_done(void *cookie, const struct proto_outcome *outcome, int broke_memory)
 
 	/* The last thing: the bundle may go with its last job. */
 	b->njobs--;
-	b->env->done(b->env->cookie, id, &end);
+	if (is_job)
+		b->env->done(b->env->cookie, id, &end);
+	else
+		b->env->invoked(b->env->cookie, id, &invoked);
+	free(invoked.answer);
+	free(unfit);
 }
 
 void
@@ -505,6 +523,65 @@ bundle_run(struct bundle *b, uint64_t id, const struct proto_run *run)
 	start.job = id;
 	start.what = buf_text(&what);
 	start.push = job_push;
+	start.done = job_done;
+	start.cookie = job;
+	vm_start(b->vm, &start);
+	buf_free(&what);
+}
+
+static void
+invoke_push(lua_State *L, void *cookie)
+{
+	const struct bundle_job *job = cookie;
+
+	ui_push_handle(L, job->invoke->route, job->invoke->request_json);
+}
+
+static void
+invoke_results(lua_State *co, int n, void *cookie)
+{
+	struct bundle_job *job = cookie;
+	struct buf json = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	if (n > 0 &&
+	    convert_encode(co, -n, PROTO_INVOKED_MAX, &json, &err) == 0)
+		job->answer = buf_take(&json);
+	else
+		job->unfit = mem_strdup(err.msg);
+	buf_free(&json);
+}
+
+void
+bundle_invoke(struct bundle *b, uint64_t id, const struct proto_invoke *invoke)
+{
+	struct proto_invoked invoked = {0};
+	struct vm_start start = {0};
+	struct buf what = BUF_INIT;
+	struct bundle_job *job;
+
+	if (b->vm == NULL) {
+		invoked.outcome.result = PROTO_ERROR;
+		invoked.outcome.error = b->broken;
+		b->env->invoked(b->env->cookie, id, &invoked);
+		return;
+	}
+	job = mem_zalloc(sizeof(*job));
+	job->bundle = b;
+	job->job = id;
+	job->invoke = invoke;
+	job->invoked = 1;
+	TAILQ_INSERT_TAIL(&b->jobs, job, entry);
+	b->njobs++;
+
+	buf_printf(&what, "component %s", invoke->route);
+	start.activity = PROTO_IN_RUN;
+	start.id = id;
+	start.job = id;
+	start.deadline_ms = invoke->deadline_ms;
+	start.what = buf_text(&what);
+	start.push = invoke_push;
+	start.results = invoke_results;
 	start.done = job_done;
 	start.cookie = job;
 	vm_start(b->vm, &start);

@@ -28,11 +28,16 @@ struct lua_State;
 typedef void bundle_done_cb(
     void *cookie, uint64_t job, const struct proto_outcome *outcome);
 
+/* The same of an invocation. */
+typedef void bundle_invoked_cb(
+    void *cookie, uint64_t id, const struct proto_invoked *invoked);
+
 struct bundle_env {
 	struct event_base *base;
 	struct vm_limits limits;
 	struct vm_host host;
 	bundle_done_cb *done;
+	bundle_invoked_cb *invoked; /* May be NULL where nobody invokes. */
 	void *cookie;
 };
 
@@ -60,6 +65,16 @@ void bundle_free(struct bundle *bundle);
  */
 void bundle_run(
     struct bundle *bundle, uint64_t job, const struct proto_run *run);
+
+/**
+ * bundle_invoke(bundle, id, invoke):
+ * Have the script answer a request to a UI component: as bundle_run(), but with
+ * bundle_env.invoked.
+ *
+ * Ownership: borrows ${invoke}.
+ */
+void bundle_invoke(
+    struct bundle *bundle, uint64_t id, const struct proto_invoke *invoke);
 
 uint64_t bundle_id(const struct bundle *bundle);
 

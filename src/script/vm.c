@@ -585,7 +585,7 @@ deadline_cb(evutil_socket_t fd, short what, void *cookie)
 	(void)what;
 	record_place(task->vm, task->co, task);
 	put_limit(&error, task->vm->where, "handler deadline of ");
-	str_put_duration(&error, task->vm->limits.handler_ms);
+	str_put_duration(&error, task->deadline_ms);
 	buf_puts(&error, " exceeded");
 	task_end(task, PROTO_ERROR, &error, 0);
 }
@@ -594,7 +594,7 @@ deadline_cb(evutil_socket_t fd, short what, void *cookie)
 static void
 set_deadline(struct vm_task *task)
 {
-	uint64_t ms = task->vm->limits.handler_ms;
+	uint64_t ms = task->deadline_ms;
 	struct timeval tv = loop_timeval(ms);
 	const struct timeval *common;
 
@@ -649,6 +649,8 @@ vm_start(struct vm *vm, const struct vm_start *start)
 	task->id = start->id;
 	task->job = start->job;
 	task->loading = start->loading;
+	task->deadline_ms = start->deadline_ms != 0 ? start->deadline_ms
+						    : vm->limits.handler_ms;
 	task->results = start->results;
 	task->done = start->done;
 	task->cookie = start->cookie;

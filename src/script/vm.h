@@ -102,9 +102,10 @@ void vm_free(struct vm *vm);
 struct vm_start {
 	enum proto_activity activity; /* And its id: for the status page. */
 	uint64_t id;
-	uint64_t job;     /* For log lines; 0 is none. */
-	const char *what; /* In tracebacks: "handler on_issue".  Copied. */
-	int loading;      /* Nothing in it may wait. */
+	uint64_t job;         /* For log lines; 0 is none. */
+	const char *what;     /* In tracebacks: "handler on_issue".  Copied. */
+	int loading;          /* Nothing in it may wait. */
+	uint64_t deadline_ms; /* Wall time; 0: that of the limits. */
 	/* Looks at the values that the function returned, on top of ${co};
 	 * must not raise.  NULL if nobody cares. */
 	void (*results)(struct lua_State *co, int n, void *cookie);

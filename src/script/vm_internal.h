@@ -67,6 +67,7 @@ struct vm_task {
 	vm_cancel_cb *cancel; /* Not NULL while an operation is pending. */
 	void *cancel_cookie;
 	struct event *deadline; /* NULL if there is none. */
+	uint64_t deadline_ms;   /* How long it has; 0: for ever. */
 	int event_ref;          /* Its event table; LUA_NOREF if none. */
 	int steps_ref;          /* Its recorded steps; LUA_NOREF if it has no
 				 * delivery. */

@@ -348,6 +348,18 @@ job_done(void *cookie, uint64_t job, const struct proto_outcome *outcome)
 	settle(w);
 }
 
+static void
+invoke_done(void *cookie, uint64_t id, const struct proto_invoked *invoked)
+{
+	struct worker *w = cookie;
+
+	proto_put_invoked(&w->out, id, invoked);
+	if (w->handling)
+		return;
+	(void)event_add(w->writable, NULL);
+	settle(w);
+}
+
 static int
 on_setup(struct worker *w, struct str payload)
 {
@@ -444,6 +456,24 @@ on_run(struct worker *w, uint64_t job, struct str payload)
 }
 
 static int
+on_invoke(struct worker *w, uint64_t id, struct str payload)
+{
+	const struct proto_invoked gone = {.outcome = {.result = PROTO_GONE}};
+	struct proto_invoke m;
+	struct loaded *l;
+
+	if (proto_get_invoke(payload, &m) == -1)
+		return -1;
+	l = find(w, m.bundle);
+	if (l == NULL || l->leaving || w->stopping)
+		proto_put_invoked(&w->out, id, &gone);
+	else
+		bundle_invoke(l->bundle, id, &m);
+	proto_invoke_clear(&m);
+	return 0;
+}
+
+static int
 on_eval(struct worker *w, uint64_t id, struct str payload)
 {
 	char *name = NULL, *source = NULL, *json, *error;
@@ -489,6 +519,8 @@ handle(struct worker *w, const struct ipc_frame *f)
 	case PROTO_STOP:
 		w->stopping = 1;
 		return 0;
+	case PROTO_INVOKE:
+		return on_invoke(w, f->id, f->payload);
 	case PROTO_EVAL:
 		return on_eval(w, f->id, f->payload);
 	case PROTO_STEP_IS:
@@ -637,6 +669,7 @@ worker_main(int fd)
 	}
 	w.env.base = w.base;
 	w.env.done = job_done;
+	w.env.invoked = invoke_done;
 	w.env.cookie = &w;
 	w.env.host.cookie = &w;
 	w.env.host.log = host_log;

@@ -277,11 +277,9 @@ proto_run_clear(struct proto_run *m)
 	*m = (struct proto_run){0};
 }
 
-void
-proto_put_outcome(struct buf *out, uint64_t job, const struct proto_outcome *m)
+static void
+pack_outcome(struct buf *out, const struct proto_outcome *m)
 {
-	size_t at = ipc_begin(out, PROTO_OUTCOME, job);
-
 	pack_u64(out, (uint64_t)m->result);
 	pack_u64(out, m->after_ms);
 	pack_text(out, m->error);
@@ -291,6 +289,34 @@ proto_put_outcome(struct buf *out, uint64_t job, const struct proto_outcome *m)
 	pack_u64(out, m->slice_us);
 	pack_u64(out, m->memory_bytes);
 	pack_u64(out, m->uncharged ? 1 : 0);
+}
+
+static void
+unpack_outcome(struct unpack *u, struct proto_outcome *ret)
+{
+	uint64_t result = unpack_u64(u);
+
+	*ret = (struct proto_outcome){0};
+	if (result > PROTO_GONE)
+		u->failed = 1;
+	else
+		ret->result = (enum proto_result)result;
+	ret->after_ms = unpack_u64(u);
+	ret->error = unpack_text(u);
+	ret->traceback = unpack_text(u);
+	ret->duration_ms = unpack_u64(u);
+	ret->cpu_us = unpack_u64(u);
+	ret->slice_us = unpack_u64(u);
+	ret->memory_bytes = unpack_u64(u);
+	ret->uncharged = unpack_flag(u);
+}
+
+void
+proto_put_outcome(struct buf *out, uint64_t job, const struct proto_outcome *m)
+{
+	size_t at = ipc_begin(out, PROTO_OUTCOME, job);
+
+	pack_outcome(out, m);
 	ipc_end(out, at);
 }
 
@@ -298,22 +324,8 @@ int
 proto_get_outcome(struct str payload, struct proto_outcome *ret)
 {
 	struct unpack u = unpack_begin(payload);
-	uint64_t result;
 
-	*ret = (struct proto_outcome){0};
-	result = unpack_u64(&u);
-	if (result > PROTO_GONE)
-		u.failed = 1;
-	else
-		ret->result = (enum proto_result)result;
-	ret->after_ms = unpack_u64(&u);
-	ret->error = unpack_text(&u);
-	ret->traceback = unpack_text(&u);
-	ret->duration_ms = unpack_u64(&u);
-	ret->cpu_us = unpack_u64(&u);
-	ret->slice_us = unpack_u64(&u);
-	ret->memory_bytes = unpack_u64(&u);
-	ret->uncharged = unpack_flag(&u);
+	unpack_outcome(&u, ret);
 	if (unpack_end(&u) == 0)
 		return 0;
 	proto_outcome_clear(ret);
@@ -326,6 +338,71 @@ proto_outcome_clear(struct proto_outcome *m)
 	free(m->error);
 	free(m->traceback);
 	*m = (struct proto_outcome){0};
+}
+
+void
+proto_put_invoke(struct buf *out, uint64_t id, const struct proto_invoke *m)
+{
+	size_t at = ipc_begin(out, PROTO_INVOKE, id);
+
+	pack_u64(out, m->bundle);
+	pack_u64(out, m->deadline_ms);
+	pack_text(out, m->route);
+	pack_str(out, m->request_json);
+	ipc_end(out, at);
+}
+
+int
+proto_get_invoke(struct str payload, struct proto_invoke *ret)
+{
+	struct unpack u = unpack_begin(payload);
+
+	ret->bundle = unpack_u64(&u);
+	ret->deadline_ms = unpack_u64(&u);
+	ret->route = unpack_name(&u);
+	ret->request_json = unpack_str(&u);
+	if (unpack_end(&u) == 0)
+		return 0;
+	proto_invoke_clear(ret);
+	return -1;
+}
+
+void
+proto_invoke_clear(struct proto_invoke *m)
+{
+	free(m->route);
+	*m = (struct proto_invoke){0};
+}
+
+void
+proto_put_invoked(struct buf *out, uint64_t id, const struct proto_invoked *m)
+{
+	size_t at = ipc_begin(out, PROTO_INVOKED, id);
+
+	pack_outcome(out, &m->outcome);
+	pack_text(out, m->answer);
+	ipc_end(out, at);
+}
+
+int
+proto_get_invoked(struct str payload, struct proto_invoked *ret)
+{
+	struct unpack u = unpack_begin(payload);
+
+	unpack_outcome(&u, &ret->outcome);
+	ret->answer = unpack_text(&u);
+	if (unpack_end(&u) == 0)
+		return 0;
+	proto_invoked_clear(ret);
+	return -1;
+}
+
+void
+proto_invoked_clear(struct proto_invoked *m)
+{
+	proto_outcome_clear(&m->outcome);
+	free(m->answer);
+	*m = (struct proto_invoked){0};
 }
 
 void

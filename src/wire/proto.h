@@ -37,6 +37,8 @@ enum proto_type {
 	PROTO_STEP_IS,   /* id: of the question.  struct proto_answer. */
 	PROTO_KV_IS,     /* The same. */
 	PROTO_ASK_IS,    /* The same. */
+	PROTO_INVOKE,    /* id: of the invocation, no job's.  struct
+			  * proto_invoke; answer INVOKED. */
 	PROTO_REFUSE,    /* id: a port that the host listens on.  Scripts cannot
 			  * connect to it from now on. */
 
@@ -60,6 +62,7 @@ enum proto_type {
 	PROTO_ASK,       /* id: of the question.  struct proto_ask; answer
 			  * ASK_IS, which may take as long as a call of the
 			  * host to another server. */
+	PROTO_INVOKED,   /* id: of the invocation.  struct proto_invoked. */
 };
 
 /* A worker has at most so many STEP and KV open, and so many ASK; it holds the
@@ -156,6 +159,23 @@ struct proto_outcome {
 	int uncharged; /* Not this run's fault (another run of the script broke
 			* its memory limit): run it again, for free. */
 };
+
+/* Have a script answer a request to a UI component: a run without a job.  Its
+ * LOG and CALL carry the number of the invocation. */
+struct proto_invoke {
+	uint64_t bundle;
+	uint64_t deadline_ms;
+	char *route; /* "alert-rule-action", "options/NAME" */
+	struct str request_json;
+};
+
+struct proto_invoked {
+	struct proto_outcome outcome; /* DONE, ERROR or GONE. */
+	char *answer;                 /* DONE: JSON {status, body, location}. */
+};
+
+/* An answer is no longer than that. */
+#define PROTO_INVOKED_MAX (1U << 20)
 
 struct proto_log {
 	uint64_t level; /* enum log_level */
@@ -274,6 +294,18 @@ void proto_put_outcome(
 int proto_get_outcome(
     struct str payload, struct proto_outcome *ret) ATTR_MUSTCHECK;
 void proto_outcome_clear(struct proto_outcome *m);
+
+void proto_put_invoke(
+    struct buf *out, uint64_t id, const struct proto_invoke *m);
+int proto_get_invoke(
+    struct str payload, struct proto_invoke *ret) ATTR_MUSTCHECK;
+void proto_invoke_clear(struct proto_invoke *m);
+
+void proto_put_invoked(
+    struct buf *out, uint64_t id, const struct proto_invoked *m);
+int proto_get_invoked(
+    struct str payload, struct proto_invoked *ret) ATTR_MUSTCHECK;
+void proto_invoked_clear(struct proto_invoked *m);
 
 void proto_put_log(struct buf *out, uint64_t job, const struct proto_log *m);
 int proto_get_log(struct str payload, struct proto_log *ret) ATTR_MUSTCHECK;

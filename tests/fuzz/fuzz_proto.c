@@ -21,6 +21,8 @@ read_all(struct str p)
 	struct proto_loaded loaded;
 	struct proto_run run;
 	struct proto_outcome outcome;
+	struct proto_invoke invoke;
+	struct proto_invoked invoked;
 	struct proto_log log;
 	struct proto_step_put step;
 	struct proto_kv kv;
@@ -39,6 +41,10 @@ read_all(struct str p)
 		proto_run_clear(&run);
 	if (proto_get_outcome(p, &outcome) == 0)
 		proto_outcome_clear(&outcome);
+	if (proto_get_invoke(p, &invoke) == 0)
+		proto_invoke_clear(&invoke);
+	if (proto_get_invoked(p, &invoked) == 0)
+		proto_invoked_clear(&invoked);
 	if (proto_get_log(p, &log) == 0)
 		proto_log_clear(&log);
 	(void)!proto_get_step(p, &step);

@@ -34,6 +34,8 @@ get(enum proto_type type, struct str p)
 		struct proto_loaded loaded;
 		struct proto_run run;
 		struct proto_outcome outcome;
+		struct proto_invoke invoke;
+		struct proto_invoked invoked;
 		struct proto_log log;
 		struct proto_step_put step;
 		struct proto_kv kv;
@@ -62,6 +64,10 @@ get(enum proto_type type, struct str p)
 		GET(run);
 	case PROTO_OUTCOME:
 		GET(outcome);
+	case PROTO_INVOKE:
+		GET(invoke);
+	case PROTO_INVOKED:
+		GET(invoked);
 	case PROTO_LOG:
 		GET(log);
 	case PROTO_SECRET:
@@ -254,6 +260,33 @@ Test(proto, an_outcome_that_is_none_is_refused)
 	proto_put_outcome(&out, 7, &in);
 	cr_expect_eq(proto_get_outcome(payload(PROTO_OUTCOME, 7), &back), -1);
 	buf_free(&out);
+}
+
+Test(proto, invocations_survive)
+{
+	char route[] = "options/a", error[] = "boom", answer[] = "{}";
+	struct proto_invoke in = {1, 2, route, STR("{\"q\":1}")}, back;
+	struct proto_invoked done = {
+	    {PROTO_ERROR, 0, error, NULL, 1, 2, 3, 4, 0}, answer};
+	struct proto_invoked done_back;
+
+	proto_put_invoke(&out, 7, &in);
+	cr_assert_eq(proto_get_invoke(payload(PROTO_INVOKE, 7), &back), 0);
+	cr_expect_eq(back.bundle, 1);
+	cr_expect_eq(back.deadline_ms, 2);
+	cr_expect_str_eq(back.route, route);
+	cr_expect(str_eq(back.request_json, in.request_json));
+	proto_invoke_clear(&back);
+	must_refuse_other_lengths(PROTO_INVOKE);
+
+	proto_put_invoked(&out, 7, &done);
+	cr_assert_eq(
+	    proto_get_invoked(payload(PROTO_INVOKED, 7), &done_back), 0);
+	cr_expect_eq(done_back.outcome.result, PROTO_ERROR);
+	cr_expect_str_eq(done_back.outcome.error, error);
+	cr_expect_str_eq(done_back.answer, answer);
+	proto_invoked_clear(&done_back);
+	must_refuse_other_lengths(PROTO_INVOKED);
 }
 
 Test(proto, log_survives)
