@@ -22,6 +22,7 @@ const struct cmd_entry *const cmd_table[] = {
     &cmd_channels,
     &cmd_types,
     &cmd_ui_schema,
+    &cmd_preview,
     &cmd_deliveries,
     &cmd_show,
     &cmd_replay,

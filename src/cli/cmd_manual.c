@@ -29,6 +29,7 @@ static const struct {
     {OPTION_FOR_SCRIPTS, "scripts"},
     {OPTION_FOR_TYPES, "types"},
     {OPTION_FOR_UI_SCHEMA, "ui-schema"},
+    {OPTION_FOR_PREVIEW, "preview"},
     {OPTION_FOR_CONTROL, "pause, resume, discard"},
 };
 

@@ -128,6 +128,7 @@ struct config {
 	uint64_t limit;
 	int list;
 	char *out;
+	struct config_address preview_listen;
 	int print;
 	char *q;
 	char *resource;
