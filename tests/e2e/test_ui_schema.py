@@ -156,3 +156,13 @@ def test_components_are_good_scripts(moonpost, scripts):
     scripts(tickets=TICKETS, links=LINKS)
     r = moonpost("check")
     assert r.status == 0 and r.out == "2 scripts, 0 handlers: good\n", r
+
+
+def test_the_documentation_is_right(moonpost, scripts, tmp_path):
+    with open(os.path.join(ROOT, "docs", "alert-actions.md")) as f:
+        lua = f.read().split("```lua\n")[1].split("```")[0]
+    scripts(page_oncall=lua)
+    assert moonpost("check").status == 0
+    r = moonpost("ui-schema", "page_oncall")
+    assert r.status == 0, r
+    is_taken_by_sentry(moonpost, tmp_path, r.out)
