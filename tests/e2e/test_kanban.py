@@ -120,3 +120,39 @@ def test_it_is_small():
     with open(os.path.join(SCRIPTS, "kanban.lua")) as f:
         lines = f.read().splitlines()
     assert len(lines) < 120 and max(map(len, lines)) <= 100
+
+
+def test_its_schema_is_that_of_the_original(moonpost):
+    r = moonpost("ui-schema", SCRIPTS)
+    assert r.status == 0, r
+    link, action = json.loads(r.out)["elements"]
+    assert link == {
+        "type": "issue-link",
+        "create": {
+            "uri": "/ui/issue-link/create",
+            "required_fields": [
+                {"type": "text", "label": "Task Name", "name": "title", "default": "issue.title"},
+                {"type": "textarea", "label": "Task Description", "name": "description", "default": "issue.description"}],
+            "optional_fields": [
+                {"type": "select", "label": "What's the status of this task?", "name": "column",
+                 "options": [["TODO", "Planned"], ["DOING", "In Progress"], ["DONE", "Completed"]]},
+                {"type": "select", "label": "What is the estimated complexity?", "name": "complexity",
+                 "options": [[n, n] for n in "12358"]}]},
+        "link": {
+            "uri": "/ui/issue-link/link",
+            "required_fields": [
+                {"type": "select", "label": "Which task would you like to link to this Sentry Issue?", "name": "itemId",
+                 "uri": "/ui/options/itemId"}]}}
+    assert action == {
+        "type": "alert-rule-action",
+        "title": "Create an alert ticket in ACME Kanban",
+        "settings": {
+            "type": "alert-rule-settings",
+            "uri": "/ui/alert-rule-action",
+            "description": "Provide the details for the alert ticket",
+            "required_fields": [
+                {"type": "text", "label": "Alert Ticket Title", "name": "title"},
+                {"type": "textarea", "label": "Alert Ticket Description", "name": "description"}],
+            "optional_fields": [
+                {"type": "select", "label": "Who would you like assigned to the Alert Ticket?", "name": "userId",
+                 "uri": "/ui/options/userId"}]}}
