@@ -32,6 +32,7 @@
 
 #include "app/app.h"
 #include "app/preview.h"
+#include "app/preview_fire.h"
 
 extern const unsigned char embed_src_app_preview_html[];
 extern const size_t embed_src_app_preview_html_len;
@@ -58,6 +59,7 @@ struct preview {
 	struct watch *watch;
 	struct httpd *httpd;
 	struct signature_key *key;
+	struct preview_fires *fires;
 	struct buf guard;
 	struct event *signals[2];
 	char dir[64]; /* "" while there is none. */
@@ -117,6 +119,17 @@ script_changed(void *cookie, const char *integration, const char *name)
 	(void)integration;
 	(void)name;
 	p->version++;
+}
+
+static void
+job_changed(void *cookie, const struct store_job *job, enum store_state state,
+    uint64_t next_unix_ms, const char *error)
+{
+	struct preview *p = cookie;
+
+	(void)next_unix_ms;
+	(void)error;
+	preview_fire_job(p->fires, job, state);
 }
 
 static void
@@ -343,6 +356,31 @@ bad:
 	    "a route, and an object as body or query, are needed");
 }
 
+/* {"script", "settings"}: a sample alert, for the script's fire. */
+static void
+handle_fire(struct preview *p, struct httpd_request *req)
+{
+	struct str text = httpd_body(req), name;
+	const struct jval *settings;
+	struct jdoc doc = {0};
+	char *script = NULL;
+
+	if (jdoc_parse(&doc, text.data, text.len, NULL, NULL) == 0) {
+		name = jdoc_get_str(jdoc_root(&doc), "script");
+		settings = jdoc_gets(jdoc_root(&doc), "settings");
+		if (name.len > 0 && settings != NULL &&
+		    jval_kind(settings) == JDOC_ARRAY) {
+			script = mem_strndup(name.data, name.len);
+			preview_fire(p->fires, req, script, settings);
+		}
+	}
+	if (script == NULL)
+		httpd_reply_error(req, 400, "bad_request",
+		    "a script, and a list of settings, are needed");
+	free(script);
+	jdoc_free(&doc);
+}
+
 /* ---- who may ask ------------------------------------------------------------
  */
 
@@ -400,6 +438,8 @@ handle(struct httpd_request *req, void *cookie)
 		reply_state(p, req);
 	else if (str_eq(path, STR("/api/request")) && post)
 		handle_request(p, req);
+	else if (str_eq(path, STR("/api/fire")) && post)
+		handle_fire(p, req);
 	else
 		httpd_reply_error(
 		    req, 404, "not_found", "there is nothing at this path");
@@ -467,8 +507,18 @@ start_dispatch(struct preview *p)
 	    .redact = redact,
 	    .routes = take_routes,
 	    .script = script_changed,
+	    .job = job_changed,
+	    /* Whoever looks on wants to see it fail. */
+	    .retry_attempts = 1,
 	};
 
+	p->fires = preview_fires_create(&(struct preview_fire_options){
+	    .store = p->store,
+	    .mailbox = loop_mailbox(p->loop),
+	    .catalog = p->catalog,
+	    .integration = p->options->integration,
+	    .key = p->key,
+	});
 	p->dispatch = dispatch_create(&options);
 }
 
@@ -568,6 +618,7 @@ take_apart(struct preview *p)
 	if (p->loop != NULL)
 		mailbox_open_all(loop_mailbox(p->loop));
 	dispatch_free(p->dispatch);
+	preview_fires_free(p->fires);
 	httpd_free(p->httpd);
 	for (i = 0; i < NELEMS(p->signals); i++) {
 		if (p->signals[i] != NULL)

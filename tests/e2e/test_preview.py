@@ -41,6 +41,11 @@ alert_action {
     if not res or not res.ok then return nil, "The pager refuses " .. settings.service end
     return "Saved for " .. settings.service
   end,
+  fire = function(settings, alert)
+    log.info("fired", { note = settings.note, title = alert.title })
+    assert(http.post(secret "PAGER_URL", { json = { service = settings.service } }))
+    if settings.note == "fail" then error("no luck") end
+  end,
 }
 """
 
@@ -99,7 +104,7 @@ def pager():
     refuses = []
 
     def answer(request):
-        return (503, "no") if request.json["service"] in refuses else (200, "ok")
+        return (503, "no") if request.json.get("service") in refuses else (200, "ok")
 
     with Peer(answer) as peer:
         peer.refuses = refuses
@@ -158,6 +163,21 @@ def test_options_are_signed_over_nothing(preview):
     assert told["request"]["path"].startswith("/ui/options/service?installationId=u&query=a")
     assert told["request"]["headers"]["Sentry-App-Signature"] == sign(b"", "client-secret")
     assert told["response"]["status"] == 200
+
+
+def test_a_sample_alert_fires(preview, pager):
+    settings = [{"name": "service", "value": "api"}, {"name": "note", "value": "n"}]
+    told = preview.json("POST", "/api/fire", {"script": "page", "settings": settings})
+    run = told["run"]
+    assert run["outcome"] == "done" and run["error"] is None
+    assert run["log"][0]["fields"] == {"note": "n", "title": "An alert of the preview"}
+    assert run["calls"][0]["status"] == 200 and pager.requests[0].json == {"service": "api"}
+    request = told["request"]
+    assert request["headers"]["Sentry-Hook-Signature"] == sign(request["body"].encode(), "client-secret")
+    assert json.loads(request["body"])["data"]["issue_alert"]["settings"] == settings
+    told = preview.json("POST", "/api/fire", {"script": "page", "settings": [{"name": "note", "value": "fail"}]})
+    assert told["run"]["outcome"] == "error" and "no luck" in told["run"]["error"]
+    assert preview.ask("POST", "/api/fire", {"script": "page"})[0] == 400
 
 
 def test_a_broken_save_is_told_and_the_last_good_one_stays(preview, tmp_path):
@@ -260,6 +280,11 @@ def test_the_form_in_a_browser(browser, preview, pager, tmp_path):
     shown = form.text("#result")
     for part in ("POST /ui/alert-rule-action", "Sentry-App-Signature: ", 'looking {"service":"basket"}', "-> 200"):
         assert part in shown, shown
+
+    # What the alert would do.
+    form.find("#fire").click()
+    form.says("fire: done")
+    assert "fired" in form.text("#result") and "Sentry-Hook-Resource: event_alert" in form.text("#result")
 
     # A save shows at once, and what was filled in stays.
     script = tmp_path / "scripts" / "page.lua"

@@ -276,3 +276,32 @@ Test(l_ui, fire_gets_the_settings_of_an_activity_alert)
 	    "\"alert\":{}}}",
 	    "[][", "title=I");
 }
+
+Test(l_ui, fire_can_be_dropped_retried_and_be_gone)
+{
+	char handler[] = "alert_action.fire", delivery[] = "42",
+	     integration[] = "default", resource[] = "event_alert";
+	struct proto_run run = {7, handler, delivery, integration, resource,
+	    resource, NULL, NULL, 1700000000123, 1, STR("{}"), {NULL, 0},
+	    STR("{\"data\":{}}"), NULL, 0};
+
+	fix_load(
+	    ACTION("fields={" FIELD "},fire=function(settings, alert, event)"
+		   " event:drop('not now') end"));
+	bundle_run(bundle, 3, &run);
+	fix_wait(3);
+	cr_assert_eq(
+	    outcomes[3].result, PROTO_DROPPED, "%s", outcomes[3].error);
+	cr_assert_str_eq(outcomes[3].error, "not now");
+	fix_load(
+	    ACTION("fields={" FIELD "},fire=function(settings, alert, event)"
+		   " event:retry{after=5} end"));
+	bundle_run(bundle, 4, &run);
+	fix_wait(4);
+	cr_assert_eq(outcomes[4].result, PROTO_RETRY);
+	cr_assert_eq(outcomes[4].after_ms, 5000);
+	fix_load("function on_alert() end");
+	bundle_run(bundle, 5, &run);
+	fix_wait(5);
+	cr_assert_eq(outcomes[5].result, PROTO_GONE);
+}
