@@ -86,11 +86,14 @@ take_log(
 	if (proto_get_log(frame->payload, &log) == -1)
 		return -1;
 	if (record != NULL)
-		run_log(record, log.script, &log);
+		run_log(record, log.script, &log, d->options.redact,
+		    d->options.cookie);
 	else if (run != NULL && run->bundle->lane->worker == worker)
-		run_log(run, run->job->script, &log);
+		run_log(run, run->job->script, &log, d->options.redact,
+		    d->options.cookie);
 	else if (!scripts_is_echo(d->scripts, worker, &log))
-		run_log(NULL, log.script, &log);
+		run_log(NULL, log.script, &log, d->options.redact,
+		    d->options.cookie);
 	proto_log_clear(&log);
 	return 0;
 }

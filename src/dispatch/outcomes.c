@@ -255,12 +255,12 @@ conclude(struct run *run, const char *name)
 		random_bytes(&random, sizeof(random));
 	state = decide_after(&d->retry, run->job->attempt, run->outcome.result,
 	    run->outcome.after_ms, random, &wait_ms);
+	run_record(run, name, d->options.redact, d->options.cookie);
 	if (state == STORE_DONE || state == STORE_DROPPED)
 		log_success(run);
 	else
 		log_failure(run, state, wait_ms);
 	count(run, state);
-	run_record(run, name, d->options.redact, d->options.cookie);
 	finish(run, state,
 	    state == STORE_RETRYING ? clock_unix_ms() + wait_ms : 0);
 }

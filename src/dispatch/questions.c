@@ -216,9 +216,9 @@ dispatch_call(
 		return -1;
 	/* What serves no delivery is in no record. */
 	if (record != NULL)
-		run_call(record, &call);
+		run_call(record, &call, d->options.redact, d->options.cookie);
 	else if (run != NULL && run->bundle->lane->worker == worker)
-		run_call(run, &call);
+		run_call(run, &call, d->options.redact, d->options.cookie);
 	return 0;
 }
 

@@ -197,10 +197,32 @@ is_reserved(struct str key)
 	return 0;
 }
 
+char *
+run_clean(char *text, size_t max, run_redact *redact, void *cookie)
+{
+	struct buf clean = BUF_INIT;
+	size_t len;
+
+	if (text == NULL)
+		return NULL;
+	buf_puts(&clean, text);
+	free(text);
+	if (redact != NULL)
+		redact(cookie, &clean);
+	len = clean.len;
+	if (max > 0 && len > max) {
+		for (len = max; len > 0 && (clean.data[len] & 0xC0) == 0x80;)
+			len--;
+	}
+	text = mem_strndup(buf_text(&clean), len);
+	buf_free(&clean);
+	return text;
+}
+
 /* Keep a line with the run.  ${values} are the fields' as JSON. */
 static void
-keep(struct run *run, const struct proto_log *log, const struct buf *values,
-    size_t n)
+keep(struct run *run, const struct proto_log *log, const char *message,
+    const struct buf *values, size_t n)
 {
 	struct buf line = BUF_INIT;
 	struct jwrite w = jwrite_begin(&line, 0);
@@ -211,7 +233,7 @@ keep(struct run *run, const struct proto_log *log, const struct buf *values,
 	jwrite_time(&w, log->at_unix_ms);
 	jwrite_member_text(
 	    &w, "level", log_level_name((enum log_level)log->level));
-	jwrite_member_text(&w, "message", log->message);
+	jwrite_member_text(&w, "message", message);
 	jwrite_key(&w, "fields");
 	jwrite_object(&w);
 	for (i = 0; i < n; i++) {
@@ -232,7 +254,8 @@ keep(struct run *run, const struct proto_log *log, const struct buf *values,
 }
 
 void
-run_log(struct run *run, const char *script, const struct proto_log *log)
+run_log(struct run *run, const char *script, const struct proto_log *log,
+    run_redact *redact, void *cookie)
 {
 	struct log_field fields[MAX_FIELDS + 2] = {
 	    LOG_STR("script", script),
@@ -240,7 +263,7 @@ run_log(struct run *run, const char *script, const struct proto_log *log)
 		run == NULL || run->job == NULL ? NULL : run->delivery),
 	};
 	struct buf *values;
-	char **keys;
+	char **keys, *message;
 	size_t i, n;
 	enum log_level level =
 	    log->level <= LOG_ERROR ? (enum log_level)log->level : LOG_ERROR;
@@ -262,10 +285,13 @@ run_log(struct run *run, const char *script, const struct proto_log *log)
 		if (is_reserved(log->fields[i].key))
 			fields[i + 2].key = NULL;
 	}
-	log_write(
-	    level, log->message == NULL ? "" : log->message, fields, n + 2);
+	message =
+	    run_clean(mem_strdup(log->message == NULL ? "" : log->message),
+		PROTO_TEXT_KEPT, redact, cookie);
+	log_write(level, message, fields, n + 2);
 	if (run != NULL)
-		keep(run, log, values, n);
+		keep(run, log, message, values, n);
+	free(message);
 	for (i = 0; i < n; i++) {
 		buf_free(&values[i]);
 		free(keys[i]);
@@ -276,20 +302,21 @@ run_log(struct run *run, const char *script, const struct proto_log *log)
 
 /* Text that is not longer than is worth keeping. */
 static void
-put_cut(struct jwrite *w, const char *key, struct str s)
+put_cut(struct jwrite *w, const char *key, struct str s, run_redact *redact,
+    void *cookie)
 {
-	jwrite_key(w, key);
-	if (s.len == 0) {
-		jwrite_null(w);
-		return;
-	}
-	if (s.len > RUN_MAX_URL)
-		s.len = RUN_MAX_URL;
-	jwrite_str(w, s);
+	char *text = NULL;
+
+	if (s.len > 0)
+		text = run_clean(
+		    mem_strndup(s.data, s.len), RUN_MAX_URL, redact, cookie);
+	jwrite_member_text(w, key, text);
+	free(text);
 }
 
 void
-run_call(struct run *run, const struct proto_call *call)
+run_call(struct run *run, const struct proto_call *call, run_redact *redact,
+    void *cookie)
 {
 	struct jwrite w = jwrite_begin(&run->calls, 0);
 
@@ -298,8 +325,8 @@ run_call(struct run *run, const struct proto_call *call)
 	if (run->ncalls++ > 0)
 		buf_putc(&run->calls, ',');
 	jwrite_object(&w);
-	put_cut(&w, "method", call->method);
-	put_cut(&w, "url", call->url);
+	put_cut(&w, "method", call->method, redact, cookie);
+	put_cut(&w, "url", call->url, redact, cookie);
 	jwrite_key(&w, "status");
 	if (call->status == 0)
 		jwrite_null(&w);
@@ -307,7 +334,7 @@ run_call(struct run *run, const struct proto_call *call)
 		jwrite_uint(&w, call->status);
 	jwrite_key(&w, "duration_ms");
 	jwrite_uint(&w, call->duration_ms);
-	put_cut(&w, "error", call->error);
+	put_cut(&w, "error", call->error, redact, cookie);
 	jwrite_object_end(&w);
 }
 
@@ -326,24 +353,9 @@ close_list(struct buf *list)
 	*list = whole;
 }
 
-static void
-redact_text(
-    char **s, void (*redact)(void *cookie, struct buf *text), void *cookie)
-{
-	struct buf clean = BUF_INIT;
-
-	if (*s == NULL)
-		return;
-	buf_puts(&clean, *s);
-	redact(cookie, &clean);
-	free(*s);
-	*s = mem_strdup(buf_text(&clean));
-	buf_free(&clean);
-}
-
 void
-run_record(struct run *run, const char *outcome,
-    void (*redact)(void *cookie, struct buf *text), void *cookie)
+run_record(
+    struct run *run, const char *outcome, run_redact *redact, void *cookie)
 {
 	char at[CLOCK_RFC3339_SIZE];
 
@@ -358,9 +370,11 @@ run_record(struct run *run, const char *outcome,
 	if (redact != NULL) {
 		redact(cookie, &run->log);
 		redact(cookie, &run->calls);
-		redact_text(&run->outcome.error, redact, cookie);
-		redact_text(&run->outcome.traceback, redact, cookie);
 	}
+	run->outcome.error =
+	    run_clean(run->outcome.error, PROTO_TEXT_KEPT, redact, cookie);
+	run->outcome.traceback =
+	    run_clean(run->outcome.traceback, 0, redact, cookie);
 	run->record = (struct store_run){
 	    .started_unix_ms = run->started_unix_ms,
 	    .duration_ms = run->outcome.duration_ms,

@@ -78,22 +78,36 @@ void run_free(struct run *run);
 /* Append the frame that has ${bundle} run it. */
 void run_send(const struct run *run, uint64_t bundle, struct buf *out);
 
+/* Takes the secrets out of a text. */
+typedef void run_redact(void *cookie, struct buf *text);
+
+/**
+ * run_clean(text, max, redact, cookie):
+ * Take the secrets out of a text (NULL stays NULL), and then cut it to ${max}
+ * bytes (0: not), not within a character.
+ *
+ * Ownership: consumes ${text}; the caller frees with free().
+ */
+char *run_clean(char *text, size_t max, run_redact *redact, void *cookie);
+
 /**
  * run_log(run, script, log):
  * Write a line of a script to the host's log, with what it belongs to, and keep
  * it with the run (NULL: it belongs to none).
  */
-void run_log(struct run *run, const char *script, const struct proto_log *log);
+void run_log(struct run *run, const char *script, const struct proto_log *log,
+    run_redact *redact, void *cookie);
 
 /* Keep an outbound call with the run. */
-void run_call(struct run *run, const struct proto_call *call);
+void run_call(struct run *run, const struct proto_call *call,
+    run_redact *redact, void *cookie);
 
 /**
  * run_record(run, outcome, redact, cookie):
  * Fill in run->record, under the name ${outcome}, from run->outcome and the
  * log and the calls; ${redact} (or NULL) takes the secrets out.
  */
-void run_record(struct run *run, const char *outcome,
-    void (*redact)(void *cookie, struct buf *text), void *cookie);
+void run_record(
+    struct run *run, const char *outcome, run_redact *redact, void *cookie);
 
 #endif /* !DISPATCH_RUN_H_ */

@@ -14,6 +14,8 @@
 #include "script/larg.h"
 #include "script/vm_internal.h"
 
+#include "wire/proto.h"
+
 #include "script/http_request.h"
 
 #define TIMEOUT_DEFAULT_MS 10000
@@ -27,9 +29,6 @@
 
 /* A year: who asks for more makes no sense. */
 #define RETRY_AFTER_MAX_S 31536000
-
-/* Bytes of an URL in the record of the run. */
-#define URL_KEPT 2048
 
 #define REDIRECTS_DEFAULT 10
 #define REDIRECTS_MAX 50
@@ -441,5 +440,5 @@ http_put_url(struct buf *out, const struct buf *url)
 			s = at + 1;
 		}
 	}
-	buf_put(out, s, strnlen(s, URL_KEPT));
+	buf_put(out, s, strnlen(s, PROTO_TEXT_MAX));
 }

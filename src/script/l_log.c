@@ -28,7 +28,7 @@ static void
 send(struct vm *vm, enum log_level level, const char *message,
     struct proto_field *fields, size_t nfields)
 {
-	char script[200], text[8192];
+	char script[200], text[PROTO_TEXT_MAX];
 	struct proto_log log = {0};
 
 	(void)snprintf(script, sizeof(script), "%s",

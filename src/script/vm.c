@@ -21,9 +21,6 @@
 #define NS_PER_MS 1000000ULL
 #define NS_PER_US 1000ULL
 
-/* An error's text, or a reason, is cut here. */
-#define MAX_TEXT 8192
-
 /* Memory that is kept for the next one who builds text. */
 #define SCRATCH_KEEP (256U << 10)
 
@@ -64,8 +61,9 @@ char *
 vm_cut_text(const char *s, size_t len)
 {
 	/* Not within a character. */
-	if (len > MAX_TEXT) {
-		for (len = MAX_TEXT; len > 0 && (s[len] & 0xC0) == 0x80; len--)
+	if (len > PROTO_TEXT_MAX) {
+		for (len = PROTO_TEXT_MAX; len > 0 && (s[len] & 0xC0) == 0x80;
+		     len--)
 			;
 	}
 	return mem_strndup(s, len);
@@ -395,8 +393,8 @@ put_error(lua_State *L)
 		lua_pushliteral(L, "message");
 		if (lua_rawget(L, 2) != LUA_TSTRING) {
 			buf_puts(a->out, "error object ");
-			if (convert_encode(L, 2, MAX_TEXT, a->out, NULL) ==
-			    -1) {
+			if (convert_encode(
+				L, 2, PROTO_TEXT_KEPT, a->out, NULL) == -1) {
 				buf_reset(a->out);
 				buf_puts(a->out, "error object is a table");
 			}

@@ -326,6 +326,14 @@ int proto_get_number(struct str payload, uint64_t *ret) ATTR_MUSTCHECK;
 int proto_get_texts(
     struct str payload, char **ret_a, char **ret_b) ATTR_MUSTCHECK;
 
+/*
+ * Bytes that are kept of an error, a reason, a log line's message; and what a
+ * worker sends of it.  The host takes the secrets out before it cuts, so that
+ * none is cut in half and not known any more.
+ */
+#define PROTO_TEXT_KEPT 8192
+#define PROTO_TEXT_MAX (2 * PROTO_TEXT_KEPT)
+
 /* PROTO_SECRET: which bundle asks, and for what. */
 void proto_put_secret(
     struct buf *out, uint64_t question, uint64_t bundle, const char *name);

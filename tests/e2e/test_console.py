@@ -342,6 +342,32 @@ end
     assert d["headers"]["Plain"] == "fine"
 
 
+def test_a_secret_is_not_cut_in_half_and_shown(tmp_path):
+    """Texts have a cap; a secret that lies across it is taken out before that cuts."""
+    token = "tok-" + "".join(f"{n:03d}" for n in range(100))
+    host = Host(tmp_path, "--retry-attempts", "1", env={"JIRA_TOKEN": token}, wait=False)
+    host.write("leaky.lua", """
+function on_issue(event)
+  local token = secret "JIRA_TOKEN"
+  for before = 10, 310, 50 do
+    log.warn(("x"):rep(8192 - before) .. token .. ("y"):rep(500))
+    http.get("http://127.0.0.1:9/" .. ("x"):rep(2048 - 19 - before) .. token .. ("y"):rep(500))
+  end
+  error(("x"):rep(8192 - 100) .. token .. ("y"):rep(500), 0)
+end
+""")
+    with host.start():
+        delivery = host.deliver("issue", envelope(**issue())).json["id"]
+        line = host.log(msg="handler failed", script="leaky")
+        wait_for(host, delivery, leaky="dead")
+        shown = host.api(f"deliveries/{delivery}")
+        run = shown["jobs"][0]["runs"][0]
+        assert [len(run["error"]), len(run["log"]), len(run["calls"])] == [8192, 7, 7]
+        assert all(len(c["url"]) <= 2048 and "[redacted]"[:4] in c["url"] for c in run["calls"])
+        for text in (json.dumps(shown), json.dumps(line), json.dumps(host.lines)):
+            assert "tok-0" not in text and "000001" not in text
+
+
 def test_a_secret_that_is_a_number_leaves_json(tmp_path):
     host = Host(tmp_path, env={"PIN": "1234567890"}, wait=False)
     host.write("a.lua", 'function on_issue(event) log.info("pin", { pin = secret "PIN" }) end')
