@@ -39,6 +39,18 @@ find_kind(const struct jval *list, const char *kind)
 	return NULL;
 }
 
+/* The fields of a form; an empty list where there are none.  What a worker says
+ * may be anything. */
+static const struct jval *
+fields_of(const struct jval *form)
+{
+	static const struct jval none = {.kind = JDOC_ARRAY};
+	const struct jval *fields = jdoc_gets(form, "fields");
+
+	return fields == NULL || jval_kind(fields) != JDOC_ARRAY ? &none
+								 : fields;
+}
+
 static int
 is_true(const struct jval *object, const char *key)
 {
@@ -94,7 +106,7 @@ static void
 put_fields(
     struct jwrite *w, const struct jval *form, int required, const char *prefix)
 {
-	const struct jval *fields = jdoc_gets(form, "fields"), *e;
+	const struct jval *fields = fields_of(form), *e;
 	size_t i, n = 0;
 
 	for (i = 0, e = fields + 1; i < fields->len; i++, e = jval_next(e)) {
@@ -193,11 +205,9 @@ static int
 each_list(const struct jval *form,
     int (*cb)(const void *cookie, struct str name), const void *cookie)
 {
-	const struct jval *fields = jdoc_gets(form, "fields"), *e;
+	const struct jval *fields = fields_of(form), *e;
 	size_t i;
 
-	if (fields == NULL)
-		return 0;
 	for (i = 0, e = fields + 1; i < fields->len; i++, e = jval_next(e)) {
 		if (is_true(e, "dynamic") &&
 		    cb(cookie, jdoc_get_str(e, "name")) != 0)

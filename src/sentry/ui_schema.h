@@ -4,7 +4,8 @@
 /*
  * The UI components that scripts have declared, as Sentry wants to hear of
  * them: the JSON for the Schema box of an integration.  What a script declared
- * was checked when it was loaded (lua/moonpost/ui.lua).
+ * was checked when it was loaded (lua/moonpost/ui.lua); other JSON makes a
+ * schema of no use, and no harm.
  *
  * Floor: 3 (sentry).  May include base/, json/.
  */

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "base/buf.h"
+#include "base/compiler.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "sentry/ui_schema.h"
@@ -112,4 +113,26 @@ Test(ui_schema, knows_who_answers)
 	cr_assert(ui_serves(stack.declared, STR("stacktrace-link")));
 	cr_assert_not(ui_serves(nothing.declared, STR("stacktrace-link")));
 	cr_assert_not(ui_serves("{\"ui\":1}", STR("stacktrace-link")));
+}
+
+Test(ui_schema, of_anything_else_comes_no_harm)
+{
+	static const char *const odd[] = {"", "{", "1", "{\"ui\":[1,\"x\",[]]}",
+	    "{\"ui\":[{\"kind\":1}]}", "{\"ui\":[{\"kind\":\"alert_action\"}]}",
+	    "{\"ui\":[{\"kind\":\"alert_action\",\"fields\":\"abc\"}]}",
+	    "{\"ui\":[{\"kind\":\"alert_action\",\"fields\":[1,{}]}]}",
+	    "{\"ui\":[{\"kind\":\"issue_link\",\"create\":7,\"link\":[]}]}",
+	    "{\"ui\":{\"kind\":\"issue_link\"}}"};
+	struct ui_script script = {"scripts/x.lua", NULL};
+	struct buf out = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < NELEMS(odd); i++) {
+		script.declared = odd[i];
+		(void)ui_schema(&script, 1, "", &out);
+		(void)!ui_conflict(&script, &action, 1, NULL);
+		(void)!ui_conflict(&action, &script, 1, NULL);
+		cr_assert_not(ui_serves(odd[i], STR("options/who")));
+		buf_free(&out);
+	}
 }
