@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
 #include "catalog/routes.h"
@@ -82,6 +83,9 @@ answer_count(struct replay *r)
 	char text[48];
 	int n;
 
+	log_info("deliveries replayed", LOG_STR("state", r->state),
+	    LOG_OPT("script", r->script),
+	    LOG_OPT("integration", r->integration), LOG_INT("jobs", r->count));
 	n = snprintf(text, sizeof(text), "{\"count\":%llu}",
 	    (unsigned long long)r->count);
 	httpd_reply_json(r->req, 200, (struct str){text, (size_t)n});
@@ -92,7 +96,12 @@ static void
 answer_replayed(struct replay *r, const char *names)
 {
 	struct buf text = BUF_INIT;
+	char id[24];
 
+	(void)snprintf(id, sizeof(id), "%llu", (unsigned long long)r->id);
+	log_info("delivery replayed", LOG_STR("delivery", id),
+	    LOG_JSON("scripts", names, strlen(names)),
+	    LOG_INT("jobs", r->count));
 	buf_printf(&text, "{\"replayed\":%s}", names);
 	httpd_reply_json(r->req, 200, (struct str){text.data, text.len});
 	buf_free(&text);
@@ -178,6 +187,7 @@ given(struct store_op *op)
 		r->count += op->rc == -1 ? 0 : r->u.replay.ret_count;
 		next_of_many(r);
 	} else {
+		r->count = r->u.replay.ret_count;
 		answer_replayed(r, names);
 	}
 	free(names);
@@ -318,6 +328,7 @@ replayed(struct store_op *op)
 		/* Perhaps it never had a job. */
 		look_up(r);
 	} else {
+		r->count = done->ret_count;
 		answer_replayed(r, names);
 	}
 	free(names);

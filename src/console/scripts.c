@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/form.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "net/httpd.h"
 #include "net/loop.h"
@@ -242,6 +243,7 @@ scripts_reload(struct console *console, struct httpd_request *req)
 		console_reply_err(req, &err);
 		return;
 	}
+	log_info("reload asked for");
 	waiting = mem_zalloc(sizeof(*waiting));
 	waiting->req = req;
 	waiting->next = console->reloads;
@@ -268,6 +270,9 @@ discarded(struct store_op *op)
 	if (op->rc == -1) {
 		console_reply_err(d->req, &op->err);
 	} else {
+		log_info("waiting jobs discarded", LOG_STR("script", d->name),
+		    LOG_STR("integration", d->integration),
+		    LOG_INT("jobs", d->op.ret_count));
 		jwrite_object(&w);
 		jwrite_member_text(&w, "script", d->name);
 		jwrite_member_text(&w, "integration", d->integration);
@@ -366,6 +371,8 @@ scripts_post(struct console *console, struct httpd_request *req,
 	if (o->pause(o->cookie, integration, name, verb == SCRIPTS_PAUSE,
 		&err) == -1)
 		goto bad;
+	log_info(verb == SCRIPTS_PAUSE ? "script paused" : "script resumed",
+	    LOG_STR("script", name), LOG_STR("integration", integration));
 	jwrite_object(&w);
 	jwrite_member_text(&w, "script", name);
 	jwrite_member_text(&w, "integration", integration);

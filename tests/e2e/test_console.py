@@ -456,6 +456,38 @@ def test_what_failed_is_replayed(tmp_path):
         assert host.post(f"deliveries/{delivery}/replay", {"scripts": ["nobody"]}) == {"replayed": []}
 
 
+def test_what_a_person_does_is_in_the_log(tmp_path):
+    host = Host(tmp_path, "--retry-attempts", "1", wait=False)
+    host.write("a.lua", 'function on_issue() error("not yet") end')
+    with host.start():
+        ids = [host.deliver("issue", envelope(**issue(id=str(n)))).json["id"] for n in range(3)]
+        for n in ids:
+            wait_for(host, n, a="dead")
+        host.post("scripts/a/pause")
+        host.post(f"deliveries/{ids[0]}/replay")
+        host.post("replay", {"state": "dead", "script": "a"})
+        host.post("scripts/a/discard")
+        host.post("scripts/a/resume")
+        host.post("reload")
+        nothing = host.post(f"deliveries/{ids[0]}/replay", {"scripts": ["b"]})
+        assert nothing == {"replayed": []}
+        # What was refused is not told as done.
+        assert host.console("POST", "/api/scripts/b/pause", {}).status == 404
+        assert host.console("POST", "/api/deliveries/77/replay", {}).status == 404
+        told = [{k: v for k, v in line.items() if k != "time"} for line in host.lines if line["msg"] in (
+            "script paused", "script resumed", "waiting jobs discarded", "delivery replayed", "deliveries replayed",
+            "reload asked for")]
+        assert told == [
+            {"level": "info", "msg": "script paused", "script": "a", "integration": "default"},
+            {"level": "info", "msg": "delivery replayed", "delivery": ids[0], "scripts": ["a"], "jobs": 1},
+            {"level": "info", "msg": "deliveries replayed", "state": "dead", "script": "a", "jobs": 2},
+            {"level": "info", "msg": "waiting jobs discarded", "script": "a", "integration": "default", "jobs": 3},
+            {"level": "info", "msg": "script resumed", "script": "a", "integration": "default"},
+            {"level": "info", "msg": "reload asked for"},
+            {"level": "info", "msg": "delivery replayed", "delivery": ids[0], "scripts": [], "jobs": 0},
+        ]
+
+
 def test_many_are_replayed_by_state(tmp_path):
     host = Host(tmp_path, "--retry-attempts", "1", wait=False)
     for name in ("a", "b"):
