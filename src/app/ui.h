@@ -25,7 +25,7 @@ void app_ui_ask(void *cookie, struct ingress_ui *ui);
 
 /* The ingress is gone: what is still on its way has nobody who waits for it.
  * NULL has no effect. */
-void app_ui_stop(struct app_ui *ui);
-void app_ui_free(struct app_ui *ui);
+void app_ui_stop(struct app_ui *a);
+void app_ui_free(struct app_ui *a);
 
 #endif /* !APP_UI_H_ */

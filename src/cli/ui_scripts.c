@@ -104,16 +104,15 @@ load_one(struct remote *remote, const struct source *source,
 	if (rc == -1 && why.code == ERR_UNAVAILABLE)
 		return err_set(err, why.code, "%s", why.msg);
 	script = (struct ui_script){file->chunk, loaded.declared};
+	if (rc == 0 && loaded.error != NULL)
+		rc = err_set(&why, ERR_INVALID, "%s", loaded.error);
+	if (rc == 0)
+		rc = ui_conflict(&script, ret->list, ret->n, &why);
 	if (rc == -1)
-		tell(ret_problems, why.msg);
-	else if (loaded.error != NULL)
-		tell(ret_problems, loaded.error);
-	else if (ui_conflict(&script, ret->list, ret->n, &why) == -1)
 		tell(ret_problems, why.msg);
 	else
 		ui_scripts_add(ret, file->chunk, loaded.declared);
-	if (rc == 0)
-		proto_loaded_clear(&loaded);
+	proto_loaded_clear(&loaded);
 	return 0;
 }
 

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -350,9 +351,12 @@ dispatch_lose_invoked(
 void
 dispatch_free_invoked(struct dispatch *d)
 {
-	while (d->invoked != NULL) {
-		answer_error(
-		    d->invoked, 503, "stopping", "The integration is stopping");
-		invoked_free(d->invoked);
+	struct dispatch_invoked *v;
+
+	while ((v = d->invoked) != NULL) {
+		answer_error(v, 503, "stopping", "The integration is stopping");
+		invoked_free(v);
+		/* Convince static analysers that it is off the list. */
+		assert(v != d->invoked);
 	}
 }

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,13 +107,16 @@ ingress_ui_return(struct ingress_ui *ui)
 void
 ui_free_pending(struct ingress_thread *t)
 {
+	struct ingress_pending *p;
 	struct httpd_request *req;
 
 	if (t->loop != NULL)
 		mailbox_open_all(loop_mailbox(t->loop));
-	while (t->pending != NULL) {
-		req = t->pending->req;
-		pending_free(t->pending);
+	while ((p = t->pending) != NULL) {
+		req = p->req;
+		pending_free(p);
+		/* Convince static analysers that it is off the list. */
+		assert(p != t->pending);
 		httpd_reply_error(req, 503, "stopping", NULL);
 	}
 }
