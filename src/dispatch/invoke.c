@@ -283,6 +283,19 @@ find(const struct dispatch *d, const struct worker *worker, uint64_t id)
 	return NULL;
 }
 
+/* The version that was asked had gone before it began: ask the one that serves
+ * now, or the next. */
+static void
+ask_again(struct dispatch_invoked *v)
+{
+	struct bundle *gone = v->bundle;
+
+	v->bundle = NULL;
+	if (v->script->bundle != gone && can_answer(v->script))
+		hand_over(v);
+	scripts_release(v->d->scripts, gone);
+}
+
 int
 dispatch_take_invoked(
     struct dispatch *d, struct worker *worker, uint64_t id, struct str payload)
@@ -296,6 +309,11 @@ dispatch_take_invoked(
 		proto_invoked_clear(&m);
 		return -1;
 	}
+	if (m.outcome.result == PROTO_GONE && !v->answered && !d->draining) {
+		ask_again(v);
+		proto_invoked_clear(&m);
+		return 0;
+	}
 	if (m.outcome.slice_us > d->options.limits.slow_ms * 1000)
 		scripts_set_slow(d->scripts, v->script);
 	if (!v->answered) {
@@ -303,8 +321,8 @@ dispatch_take_invoked(
 		v->record.outcome = m.outcome;
 		m.outcome = (struct proto_outcome){0};
 		if (v->record.outcome.result == PROTO_GONE)
-			answer_error(v, 503, "unavailable",
-			    "The integration is being updated: try again");
+			answer_error(
+			    v, 503, "stopping", "The integration is stopping");
 		else if (v->record.outcome.result != PROTO_DONE ||
 			 pass_on(v, m.answer) == -1)
 			answer_failed(v);

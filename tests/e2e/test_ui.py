@@ -25,7 +25,7 @@ alert_action {
     calls = calls + 1
     log.info("validate", { settings = settings, calls = calls, installation = request.installationId })
     if settings.title == "loop" then while true do end end
-    if settings.title == "sleep" then sleep(5) end
+    if settings.title == "sleep" then sleep(10) end
     if settings.title == "error" then error("it broke") end
     if settings.title == "bare" then return false end
     if settings.title == "kv" then kv.set("title", settings.description) return "kept " .. kv.get("title") end
@@ -56,7 +56,7 @@ end }
 
 @pytest.fixture
 def host(tmp_path):
-    h = Host(tmp_path, "--ui-timeout", "1s", "--cpu-limit", "300ms", wait=False)
+    h = Host(tmp_path, "--ui-timeout", "3s", "--cpu-limit", "300ms", wait=False)
     h.write("page.lua", PAGE)
     h.write("link.lua", LINK)
     with h.start():
@@ -244,3 +244,23 @@ def test_it_answers_again_after_its_worker_died(host):
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: save(host, title="T", description="D").status == 200, "it answers again")
+
+
+def test_a_save_drops_no_request(host):
+    import threading
+    seen, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            seen.append(save(host, title="T", description="D").status)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for n in range(5):
+        host.write("page.lua", PAGE + f"\n-- {n}")
+        host.log(count=n + 2, msg="script loaded", script="page")
+    stop.set()
+    for t in threads:
+        t.join()
+    assert set(seen) == {200}
