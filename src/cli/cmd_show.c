@@ -13,6 +13,7 @@
 #include "config/option.h"
 
 #include "cli/client.h"
+#include "cli/show_fixture.h"
 
 #define LABEL_WIDTH 13
 
@@ -334,6 +335,23 @@ print_delivery(const struct jval *d)
 }
 
 static int
+print_fixture(const struct jval *delivery)
+{
+	struct buf text = BUF_INIT;
+	struct err err = ERR_INIT;
+	int status = CMD_GOOD;
+
+	if (show_fixture(delivery, &text, &err) == -1) {
+		(void)fprintf(stderr, "moonpost show: %s\n", err.msg);
+		status = CMD_BAD;
+	} else {
+		(void)fwrite(text.data, 1, text.len, stdout);
+	}
+	buf_free(&text);
+	return status;
+}
+
+static int
 run(const struct cmd_call *call)
 {
 	struct client_answer answer = {.text = BUF_INIT};
@@ -353,6 +371,11 @@ run(const struct cmd_call *call)
 	status = client_call(&client, buf_text(&path), NULL, &answer);
 	if (status != CMD_GOOD)
 		goto out;
+
+	if (call->config->fixture) {
+		status = print_fixture(jdoc_root(&answer.doc));
+		goto out;
+	}
 
 	/* As it is: the numbers of the payload stay what they were. */
 	if (call->config->json) {
@@ -376,9 +399,12 @@ const struct cmd_entry cmd_show = {
 	"Ask a running host for a delivery: its headers and payload, and for "
 	"each job the runs with their error, traceback, log lines and outbound "
 	"calls, and the steps that were recorded. Secrets, tokens and "
-	"signatures are not shown.",
+	"signatures are not shown. --fixture prints the delivery as a test of "
+	"its handlers instead, to be saved as NAME_test.lua in the scripts "
+	"folder.",
     .examples = "moonpost show 42\n"
-		"moonpost show 42 --json | jq .payload",
+		"moonpost show 42 --json | jq .payload\n"
+		"moonpost show 42 --fixture > scripts/triage_test.lua",
     .options = OPTION_FOR_SHOW,
     .max_args = 1,
     .run = run,

@@ -122,6 +122,7 @@ struct config {
 	int all_scripts;
 	uint64_t count;
 	char *file;
+	int fixture;
 	int help;
 	char *integration;
 	int json;
