@@ -633,6 +633,14 @@ dispatch_drain(struct dispatch *d, uint64_t deadline_ms,
 	dispatch_check_drained(d);
 }
 
+static int
+any_run(const struct run *run, const void *cookie)
+{
+	(void)run;
+	(void)cookie;
+	return 1;
+}
+
 void
 dispatch_free(struct dispatch *d)
 {
@@ -650,6 +658,11 @@ dispatch_free(struct dispatch *d)
 	}
 	while ((run = d->refused) != NULL) {
 		d->refused = run->next;
+		run_free(run);
+	}
+	/* A second signal does not wait for what runs. */
+	while ((run = run_table_find(&d->runs, any_run, NULL)) != NULL) {
+		run_table_remove(&d->runs, run);
 		run_free(run);
 	}
 	run_table_free(&d->runs);

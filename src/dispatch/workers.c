@@ -555,6 +555,9 @@ workers_free(struct workers *p)
 			(void)reap(w);
 			worker_proc_clear(&w->proc);
 		}
+		/* Also what was said to one that is not there. */
+		buf_free(&w->in);
+		buf_free(&w->out);
 		event_free(w->again);
 		free(w->name);
 		free(w);
