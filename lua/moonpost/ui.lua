@@ -461,6 +461,10 @@ local function dependent_data(text)
   return plain(data)
 end
 
+local function is_scalar(v)
+  return type(v) == "string" or type(v) == "number"
+end
+
 local function answer_options(name, request)
   local q = plain(request)
   q.query = q.query or ""
@@ -479,8 +483,9 @@ local function answer_options(name, request)
   local body = {}
   for i = 1, n do
     local option = result[i]
-    if type(option) ~= "table" or option.value == nil or option.label == nil then
-      error(format("the options function of '%s' must return a list of {value =, label =}: see number %d", name, i), 0)
+    if type(option) ~= "table" or not is_scalar(option.value) or not is_scalar(option.label) then
+      error(format("the options function of '%s' must return a list of {value =, label =}, both text or a number: see "
+        .. "number %d", name, i), 0)
     end
     body[i] = { value = option.value, label = tostring(option.label), default = option.default and true or nil }
   end

@@ -264,3 +264,41 @@ def test_a_save_drops_no_request(host):
     for t in threads:
         t.join()
     assert set(seen) == {200}
+
+
+ODD = """
+local odd = {
+  large = function() return { { value = ("x"):rep(2 << 20), label = "x" } } end,
+  func = function() return { { value = print, label = "x" } } end,
+  bytes = function() return { { value = "a", label = "\\xff" } } end,
+  table = function() return { { value = "a", label = {} } } end,
+  number = function() return 7 end,
+  half = function() return { { value = "a" } } end,
+  holes = function() return { [3] = { value = "a", label = "b" } } end,
+  ring = function() local t = { value = {}, label = "x" } t.value.t = t.value return { t } end,
+  meta = function() return setmetatable({}, { __pairs = function() return function() return 1 end end }) end,
+  raise = function() error({ code = 1 }) end,
+  memory = function() local t = {} for i = 1, 1e8 do t[i] = i end end,
+  yield = function() coroutine.yield() end,
+  message = function() return nil, { a = 1 } end,
+  empty = function() return {} end,
+}
+alert_action { title = "Odd", fields = { { name = "x", label = "X", type = "select", required = true,
+  options = function(q) return odd[q.query]() end } } }
+"""
+
+
+def test_odd_answers_are_the_scripts_fault_alone(tmp_path):
+    with Host(tmp_path, "--ui-timeout", "5s", "--cpu-limit", "2s", "--memory-limit", "16MiB", wait=False) as host:
+        host.write("odd.lua", ODD)
+        host.start()
+        for query in ("large", "func", "table", "number", "half", "holes", "ring", "meta", "raise", "memory", "yield"):
+            r = options(host, "?query=" + query, path="/ui/options/x")
+            assert (query, r.status) == (query, 502), r
+            assert "lua" not in r.body.decode()
+        r = options(host, "?query=message", path="/ui/options/x")
+        assert r.status == 400 and isinstance(r.json["message"], str)
+        r = options(host, "?query=empty", path="/ui/options/x")
+        assert (r.status, r.body) == (200, b"[]")
+        r = options(host, "?query=bytes", path="/ui/options/x")
+        assert (r.status, r.json) == (200, [{"value": "a", "label": "\ufffd"}])
