@@ -242,8 +242,11 @@ store_slot_ready(struct store_slot *slot)
 
 	if (store->watch_box == NULL || atomic_exchange(&slot->posted, 1))
 		return;
-	slot->ready = store->watch_ready;
-	slot->cookie = store->watch_cookie;
+	/* Once: whoever opens the letter looks at it while we post the next. */
+	if (slot->ready == NULL) {
+		slot->ready = store->watch_ready;
+		slot->cookie = store->watch_cookie;
+	}
 	(void)atomic_fetch_add(&slot->refs, 1);
 	mailbox_put(store->watch_box, &slot->mail);
 }
