@@ -104,7 +104,8 @@ end
         line = host.log(msg="result")
         assert (line["get"], line["post"]) == ("connect", "connect")
         host.log(msg="job done")
-        calls = host.api(f"deliveries/{host.id}")["jobs"][0]["runs"][0]["calls"]
+        runs = eventually(lambda: host.api(f"deliveries/{host.id}")["jobs"][0]["runs"], "the run is written down")
+        calls = runs[0]["calls"]
         assert [c["method"] for c in calls] == ["GET"] * 3 + ["POST"]
 
 
