@@ -23,6 +23,7 @@
 struct form {
 	struct form *next;
 	struct secret *text;
+	unsigned int uses; /* Of how many values, and in how many forms. */
 };
 
 struct secrets {
@@ -30,6 +31,7 @@ struct secrets {
 	pthread_rwlock_t lock; /* Guards forms. */
 	struct form *forms;    /* The longest first, so that a secret which
 				* holds another is replaced whole. */
+	int forgetting;        /* add_form() takes away; under the lock. */
 };
 
 struct secrets *
@@ -59,7 +61,19 @@ secrets_free(struct secrets *secrets)
 	free(secrets);
 }
 
-/* Keep one form; the caller has the lock. */
+static void
+forget_form(struct form **at)
+{
+	struct form *f = *at;
+
+	if (--f->uses > 0)
+		return;
+	*at = f->next;
+	secret_free(f->text);
+	free(f);
+}
+
+/* Keep one form, or forget it; the caller has the lock. */
 static void
 add_form(struct secrets *secrets, const char *text, size_t len)
 {
@@ -68,11 +82,19 @@ add_form(struct secrets *secrets, const char *text, size_t len)
 	for (at = &secrets->forms; *at != NULL; at = &(*at)->next) {
 		if ((*at)->text->len < len)
 			break;
-		if ((*at)->text->len == len &&
-		    memcmp((*at)->text->data, text, len) == 0)
-			return;
+		if ((*at)->text->len != len ||
+		    memcmp((*at)->text->data, text, len) != 0)
+			continue;
+		if (secrets->forgetting)
+			forget_form(at);
+		else
+			(*at)->uses++;
+		return;
 	}
+	if (secrets->forgetting)
+		return;
 	f = mem_alloc(sizeof(*f));
+	f->uses = 1;
 	f->text = secret_create(text, len);
 	f->next = *at;
 	*at = f;
@@ -126,8 +148,9 @@ add_url(
 	buf_free(&text);
 }
 
-void
-secrets_remember(struct secrets *secrets, const char *value, size_t len)
+/* Every form of a value. */
+static void
+change(struct secrets *secrets, const char *value, size_t len, int forgetting)
 {
 	struct buf json = BUF_INIT;
 	size_t shift;
@@ -135,6 +158,7 @@ secrets_remember(struct secrets *secrets, const char *value, size_t len)
 	if (len < SECRETS_REDACT_MIN)
 		return;
 	(void)pthread_rwlock_wrlock(&secrets->lock);
+	secrets->forgetting = forgetting;
 	add_form(secrets, value, len);
 	str_put_json(&json, (struct str){value, len});
 	add_form(secrets, json.data + 1, json.len - 2);
@@ -147,6 +171,18 @@ secrets_remember(struct secrets *secrets, const char *value, size_t len)
 	(void)pthread_rwlock_unlock(&secrets->lock);
 	secret_wipe(json.data, json.len);
 	buf_free(&json);
+}
+
+void
+secrets_remember(struct secrets *secrets, const char *value, size_t len)
+{
+	change(secrets, value, len, 0);
+}
+
+void
+secrets_forget(struct secrets *secrets, const char *value, size_t len)
+{
+	change(secrets, value, len, 1);
 }
 
 /* Replace one form wherever it is. */
@@ -183,6 +219,20 @@ secrets_redact(void *cookie, struct buf *line)
 	for (f = secrets->forms; f != NULL; f = f->next)
 		redact_form(line, f->text);
 	(void)pthread_rwlock_unlock(&secrets->lock);
+}
+
+static int
+is_known(struct secrets *secrets, const char *value, size_t len)
+{
+	const struct form *f;
+
+	(void)pthread_rwlock_rdlock(&secrets->lock);
+	for (f = secrets->forms; f != NULL; f = f->next)
+		if (f->text->len == len &&
+		    memcmp(f->text->data, value, len) == 0)
+			break;
+	(void)pthread_rwlock_unlock(&secrets->lock);
+	return f != NULL;
 }
 
 static int
@@ -278,7 +328,8 @@ secrets_get(struct secrets *secrets, const char *integration, const char *name,
 	goto out;
 
 found:
-	secrets_remember(secrets, buf_text(&content), content.len);
+	if (!is_known(secrets, buf_text(&content), content.len))
+		secrets_remember(secrets, buf_text(&content), content.len);
 	*ret_secret = secret_create(buf_text(&content), content.len);
 	rc = 0;
 out:

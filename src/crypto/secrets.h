@@ -61,6 +61,10 @@ int secrets_get(struct secrets *secrets, const char *integration,
  */
 void secrets_remember(struct secrets *secrets, const char *value, size_t len);
 
+/* A value that was remembered once does not open anything any more.  Ownership,
+ * thread: as above. */
+void secrets_forget(struct secrets *secrets, const char *value, size_t len);
+
 /**
  * secrets_redact(cookie, line):
  * Replace in ${line} every remembered value by "[redacted]": as it is, escaped

@@ -45,7 +45,7 @@ struct fetch_call {
 struct fetch {
 	CURLM *multi;
 	struct event_base *base;   /* Borrowed. */
-	const struct guard *guard; /* Borrowed. */
+	const struct guard *guard; /* Borrowed; NULL: none. */
 	struct event *timer;
 	TAILQ_HEAD(fetch_calls, fetch_call) calls;
 };
@@ -258,7 +258,8 @@ open_socket(void *cookie, curlsocktype purpose, struct curl_sockaddr *addr)
 		CURLE_OK &&
 	    url != NULL)
 		host = host_of(url);
-	if (guard_permits(call->fetch->guard,
+	if (call->fetch->guard == NULL ||
+	    guard_permits(call->fetch->guard,
 		str_of(host == NULL ? call->host : host), &addr->addr))
 		fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC,
 		    addr->protocol);
@@ -413,6 +414,10 @@ set_request(struct fetch_call *call, const struct fetch_request *request)
 	    easy, CURLOPT_FOLLOWLOCATION, request->redirects > 0 ? 1L : 0L);
 	(void)curl_easy_setopt(
 	    easy, CURLOPT_MAXREDIRS, (long)request->redirects);
+	(void)curl_easy_setopt(
+	    easy, CURLOPT_FRESH_CONNECT, request->fresh ? 1L : 0L);
+	(void)curl_easy_setopt(
+	    easy, CURLOPT_FORBID_REUSE, request->fresh ? 1L : 0L);
 	if (request->body.data != NULL) {
 		if (!request->body_stays)
 			call->body =

@@ -61,6 +61,9 @@ struct fetch_request {
 	uint64_t timeout_ms;
 	size_t max_bytes;       /* Of the answer's body, decoded. */
 	unsigned int redirects; /* How many to follow. */
+	int fresh;              /* On a connection of its own: libcurl repeats a
+				 * request by itself where a reused one turns
+				 * out to be dead. */
 	fetch_done_cb *done;
 	void *cookie;
 

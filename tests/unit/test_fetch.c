@@ -239,6 +239,44 @@ Test(fetch, gets_posts_and_reuses_the_connection)
 	cr_expect_eq(connections, 1);
 }
 
+Test(fetch, a_fresh_request_has_a_connection_of_its_own)
+{
+	struct outcome o = {0};
+	struct fetch_request r = request_of("GET", "/ok", &o);
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		r.fresh = i > 0;
+		run(&r);
+		cr_expect_eq(o.status, 200, "%s", o.message);
+		clear(&o);
+	}
+	cr_expect_eq(connections, 3);
+}
+
+Test(fetch, without_a_guard_nobody_is_refused)
+{
+	struct guard *strict = guard_create();
+	struct fetch_options options = {.base = base, .guard = strict};
+	struct fetch *open = fetch;
+	struct outcome o = {0};
+	struct fetch_request r = request_of("GET", "/ok", &o);
+
+	fetch = fetch_create(&options, NULL);
+	run(&r);
+	cr_expect_eq(o.code, ERR_BLOCKED);
+	clear(&o);
+	fetch_free(fetch);
+	options.guard = NULL;
+	fetch = fetch_create(&options, NULL);
+	run(&r);
+	cr_expect_eq(o.status, 200, "%s", o.message);
+	clear(&o);
+	fetch_free(fetch);
+	guard_free(strict);
+	fetch = open;
+}
+
 Test(fetch, follows_redirects_only_when_asked)
 {
 	struct outcome o = {0};

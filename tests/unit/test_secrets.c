@@ -225,6 +225,23 @@ Test(secrets, that_are_short_are_left_alone)
 	secrets_free(s);
 }
 
+Test(secrets, can_be_forgotten)
+{
+	struct secrets *s = secrets_create(NULL);
+
+	secrets_remember(s, "old-token", 9);
+	secrets_remember(s, "a-new-token", 11);
+	secrets_remember(s, "a-new-token", 11);
+	secrets_forget(s, "old-token", 9);
+	secrets_forget(s, "a-new-token", 11);
+	secrets_forget(s, "never-known", 11);
+	must_redact(s, "old-token b2xkLXRva2Vu a-new-token",
+	    "old-token b2xkLXRva2Vu [redacted]");
+	secrets_forget(s, "a-new-token", 11);
+	must_redact(s, "a-new-token", "a-new-token");
+	secrets_free(s);
+}
+
 static void *
 reveal(void *arg)
 {
