@@ -31,6 +31,7 @@ const struct cmd_entry *const cmd_table[] = {
     &cmd_pause,
     &cmd_resume,
     &cmd_discard,
+    &cmd_sim,
     &cmd_help,
     &cmd_manual,
     NULL,

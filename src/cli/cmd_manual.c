@@ -27,6 +27,7 @@ static const struct {
     {OPTION_FOR_REPLAY, "replay"},
     {OPTION_FOR_TAIL, "tail"},
     {OPTION_FOR_SCRIPTS, "scripts"},
+    {OPTION_FOR_SIM, "sim"},
     {OPTION_FOR_TYPES, "types"},
     {OPTION_FOR_UI_SCHEMA, "ui-schema"},
     {OPTION_FOR_PREVIEW, "preview"},

@@ -137,8 +137,10 @@ struct config {
 	char *script;
 	char *secret;
 	struct config_list set;
+	struct config_address sim_listen;
 	char *since;
 	char *state;
+	uint64_t time_scale;
 	char *until;
 	char *url;
 

@@ -37,6 +37,7 @@ enum option_command {
 	OPTION_FOR_TAIL = 1 << 9,
 	OPTION_FOR_SCRIPTS = 1 << 10,
 	OPTION_FOR_CONTROL = 1 << 11, /* pause, resume, discard */
+	OPTION_FOR_SIM = 1 << 13,
 	OPTION_FOR_TYPES = 1 << 15,
 	OPTION_FOR_UI_SCHEMA = 1 << 17,
 	OPTION_FOR_PREVIEW = 1 << 18,

@@ -25,6 +25,7 @@
 #define TAIL OPTION_FOR_TAIL
 #define SCRIPTS OPTION_FOR_SCRIPTS
 #define CONTROL OPTION_FOR_CONTROL
+#define SIM OPTION_FOR_SIM
 #define TYPES OPTION_FOR_TYPES
 #define UI_SCHEMA OPTION_FOR_UI_SCHEMA
 #define PREVIEW OPTION_FOR_PREVIEW
@@ -69,7 +70,7 @@ const struct option option_table[] = {
     {.name = "client-id",
 	.type = OPTION_STRING,
 	.flags = OPTION_NO_FLAG,
-	.commands = SERVE,
+	.commands = SERVE | SIM,
 	.env = "SENTRY_CLIENT_ID",
 	.metavar = "ID",
 	.offset = FIELD(client_id),
@@ -78,7 +79,7 @@ const struct option option_table[] = {
 	.type = OPTION_LIST,
 	.flags =
 	    OPTION_NO_FLAG | OPTION_RELOADABLE | OPTION_SECRET | OPTION_COMMAS,
-	.commands = SERVE | SEND,
+	.commands = SERVE | SEND | SIM,
 	.env = "SENTRY_CLIENT_SECRET",
 	.metavar = "SECRET",
 	.offset = FIELD(client_secrets),
@@ -234,7 +235,7 @@ const struct option option_table[] = {
     {.name = "json",
 	.type = OPTION_BOOL,
 	.flags = OPTION_ONCE,
-	.commands = SEND | CHECK | VALIDATE | CHANNELS | CONSOLE | TYPES,
+	.commands = SEND | CHECK | VALIDATE | CHANNELS | CONSOLE | SIM | TYPES,
 	.preset = "off",
 	.offset = FIELD(json),
 	.help = "print JSON"},
@@ -289,6 +290,14 @@ const struct option option_table[] = {
 	.offset = FIELD(preview_listen),
 	.help = "where the page is, on this machine; port 0 is any that is "
 		"free"},
+    {.name = "listen",
+	.type = OPTION_ADDRESS,
+	.flags = OPTION_ONCE,
+	.commands = SIM,
+	.metavar = "HOST:PORT",
+	.preset = "127.0.0.1:8082",
+	.offset = FIELD(sim_listen),
+	.help = "where the stand-in listens; port 0 takes a free one"},
     {.name = "log",
 	.type = OPTION_ENUM,
 	.flags = OPTION_RELOADABLE,
@@ -463,7 +472,7 @@ const struct option option_table[] = {
 	.help = "longest wait between two attempts"},
     {.name = "schema",
 	.type = OPTION_LIST,
-	.commands = SERVE | SEND | CHECK | CHANNELS | TYPES | PREVIEW,
+	.commands = SERVE | SEND | CHECK | CHANNELS | SIM | TYPES | PREVIEW,
 	.metavar = "FILE",
 	.offset = FIELD(schemas),
 	.help = "add the channels of an AsyncAPI 2.x document (YAML or JSON); "
@@ -554,6 +563,18 @@ const struct option option_table[] = {
 	.offset = FIELD(store_max_bytes),
 	.help = "size of the store beyond which the oldest that is done goes "
 		"early"},
+    {.name = "time-scale",
+	.type = OPTION_COUNT,
+	.flags = OPTION_ONCE,
+	.commands = SIM,
+	.metavar = "N",
+	.unit = "times as fast",
+	.preset = "1",
+	.min = 1,
+	.max = 1000000,
+	.offset = FIELD(time_scale),
+	.help = "let codes and tokens expire, and retries come, that many "
+		"times as fast"},
     {.name = "tls-cert",
 	.type = OPTION_STRING,
 	.commands = SERVE,

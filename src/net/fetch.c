@@ -34,9 +34,11 @@ struct fetch_call {
 	size_t max_bytes;
 	struct fetch_result result;
 	uint64_t started_mono_ms;
-	int blocked;  /* The guard has refused an address. */
-	int overflow; /* The body is longer than max_bytes. */
-	int refused;  /* more() has said no. */
+	uint64_t stall_ms;   /* 0: no limit. */
+	struct event *stall; /* Fires if nothing moves for that long. */
+	int blocked;         /* The guard has refused an address. */
+	int overflow;        /* The body is longer than max_bytes. */
+	int refused;         /* more() has said no. */
 	int (*more)(void *cookie, size_t bytes);
 	char error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(fetch_call) entry;
@@ -58,6 +60,8 @@ call_free(struct fetch_call *call)
 		(void)curl_multi_remove_handle(call->fetch->multi, call->easy);
 		curl_easy_cleanup(call->easy);
 	}
+	if (call->stall != NULL)
+		event_free(call->stall);
 	curl_slist_free_all(call->headers);
 	free(call->body);
 	free(call->host);
@@ -284,12 +288,40 @@ append(struct fetch_call *call, struct buf *out, const char *data, size_t n)
 	return 0;
 }
 
+/* Something has moved. */
+static void
+moved(struct fetch_call *call)
+{
+	if (call->stall != NULL)
+		(void)loop_arm(call->stall, call->stall_ms);
+}
+
+static void
+stalled(evutil_socket_t fd, short what, void *cookie)
+{
+	(void)fd;
+	(void)what;
+	finish(cookie, CURLE_OPERATION_TIMEDOUT);
+}
+
+static int
+connected(void *cookie, char *to, char *from, int to_port, int from_port)
+{
+	(void)to;
+	(void)from;
+	(void)to_port;
+	(void)from_port;
+	moved(cookie);
+	return CURL_PREREQFUNC_OK;
+}
+
 static size_t
 take_body(char *data, size_t size, size_t n, void *cookie)
 {
 	struct fetch_call *call = cookie;
 
 	n *= size;
+	moved(call);
 	if (n > call->max_bytes - call->result.body.len) {
 		call->overflow = 1;
 		return 0;
@@ -304,6 +336,7 @@ take_header(char *data, size_t size, size_t n, void *cookie)
 	size_t len;
 
 	n *= size;
+	moved(call);
 	len = n;
 	while (len > 0 && (data[len - 1] == '\r' || data[len - 1] == '\n'))
 		len--;
@@ -398,6 +431,8 @@ set_common(struct fetch_call *call)
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+	(void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, connected);
+	(void)curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
 }
 
 /* What the request asks for. */
@@ -476,6 +511,13 @@ fetch_start(struct fetch *fetch, const struct fetch_request *request,
 		goto fail;
 	set_common(call);
 	set_request(call, request);
+	call->stall_ms = request->stall_ms;
+	if (call->stall_ms > 0) {
+		call->stall = evtimer_new(fetch->base, stalled, call);
+		if (call->stall == NULL)
+			goto fail;
+		moved(call);
+	}
 	if (curl_multi_add_handle(fetch->multi, call->easy) != CURLM_OK)
 		goto fail;
 	*ret_call = call;

@@ -59,6 +59,8 @@ struct fetch_request {
 	int body_stays;  /* It stays where it is until the call has ended, and
 			  * is not copied. */
 	uint64_t timeout_ms;
+	uint64_t stall_ms;      /* Also the longest wait for the connection, and
+				 * for each piece of the answer; 0 = no limit. */
 	size_t max_bytes;       /* Of the answer's body, decoded. */
 	unsigned int redirects; /* How many to follow. */
 	int fresh;              /* On a connection of its own: libcurl repeats a

@@ -1,0 +1,47 @@
+"""moonpost sim, compared with what Sentry is known to do."""
+
+import base64
+import datetime
+import hashlib
+import hmac
+import json
+import time
+import uuid
+
+import golden
+from sim import CLIENT_ID, CLIENT_SECRET, Sim
+
+
+def jwt(secret=CLIENT_SECRET, lasts=60, **claims):
+    """A token as a client signs it for the JWT grant."""
+    now = int(time.time())
+    full = {"iss": CLIENT_ID, "sub": CLIENT_ID, "iat": now, "exp": now + lasts, "jti": str(uuid.uuid4()), **claims}
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+             for part in ({"alg": "HS256", "typ": "JWT"}, full)]
+    text = b".".join(parts)
+    mac = hmac.new(secret.encode(), text, hashlib.sha256).digest()
+    return (text + b"." + base64.urlsafe_b64encode(mac).rstrip(b"=")).decode()
+
+
+def test_the_install_flow_is_sentrys():
+    known = {"jwt": jwt(), "bad_jwt": jwt(secret="another"), "old_jwt": jwt(lasts=-1)}
+    with Sim() as sim:
+        golden.play(sim, "install", known)
+    lives = [datetime.datetime.fromisoformat(known[k].replace("Z", "+00:00")) for k in ("created", "expires")]
+    assert lives[1] - lives[0] == datetime.timedelta(hours=8)
+
+
+def test_the_oauth_server_is_sentrys():
+    with Sim() as sim:
+        golden.play(sim, "oauth", {})
+
+
+def test_no_secret_is_in_log_or_calls():
+    known = {"jwt": jwt(), "bad_jwt": jwt(secret="another"), "old_jwt": jwt(lasts=-1)}
+    with Sim() as sim:
+        golden.play(sim, "install", known)
+        golden.play(sim, "oauth", known)
+        seen = json.dumps(sim.calls()) + json.dumps(sim.lines)
+    assert "/oauth/token/" in seen
+    for name in ("client_secret", "jwt", "code", "token", "refresh", "second", "third", "device", "denied", "good"):
+        assert known[name] not in seen, name
