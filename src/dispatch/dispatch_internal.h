@@ -115,9 +115,10 @@ void dispatch_begin(struct feed *feed, struct store_job *job);
 int dispatch_outcome(struct dispatch *d, struct worker *worker, uint64_t id,
     struct str payload) ATTR_MUSTCHECK;
 
-/* A run is lost with its worker; ${how}: by its own fault, NULL: put it back.
+/* A run is lost with its worker; ${death}: by its own fault, NULL: put it back.
  */
-void dispatch_lost(struct dispatch *d, struct run *run, const char *how);
+void dispatch_lost(
+    struct dispatch *d, struct run *run, const struct workers_death *death);
 
 /* The store did not take something: try again in a while. */
 void dispatch_store_trouble(struct dispatch *d, const char *why);

@@ -266,19 +266,22 @@ conclude(struct run *run, const char *name)
 }
 
 void
-dispatch_lost(struct dispatch *d, struct run *run, const char *how)
+dispatch_lost(
+    struct dispatch *d, struct run *run, const struct workers_death *death)
 {
 	struct feed *feed = run->feed;
 
 	detach(run);
-	if (how == NULL) {
+	if (death == NULL) {
 		give_back(run);
 	} else {
 		run->outcome = (struct proto_outcome){
 		    .result = PROTO_ERROR,
 		    .after_ms = UINT64_MAX,
 		    .duration_ms = clock_mono_ms() - run->started_mono_ms,
-		    .error = mem_printf("killed: its worker %s", how),
+		    .cpu_us = death->cpu_us,
+		    .memory_bytes = death->memory_bytes,
+		    .error = mem_printf("killed: its worker %s", death->how),
 		};
 		conclude(run, "killed");
 		/* The next time it takes no worker from the others. */

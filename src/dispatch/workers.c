@@ -1,4 +1,6 @@
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -125,15 +127,24 @@ check_stopped(struct workers *p)
 	p->options.stopped(p->options.cookie);
 }
 
-/* Kill what may be left of the process, and free what we had for it. */
-static int
-reap(struct worker *w)
+static uint64_t
+us_of(struct timeval tv)
 {
+	return (uint64_t)tv.tv_sec * 1000000 + (uint64_t)tv.tv_usec;
+}
+
+/* Kill what may be left of the process, and free what we had for it.
+ * *${ret_cpu_us} is what it has used in all its life. */
+static int
+reap(struct worker *w, uint64_t *ret_cpu_us)
+{
+	struct rusage used = {0};
 	int status = 0;
 
 	(void)kill(w->proc.pid, SIGKILL);
-	while (waitpid(w->proc.pid, &status, 0) == -1 && errno == EINTR)
+	while (wait4(w->proc.pid, &status, 0, &used) == -1 && errno == EINTR)
 		continue;
+	*ret_cpu_us = us_of(used.ru_utime) + us_of(used.ru_stime);
 	if (w->ev_read != NULL)
 		event_free(w->ev_read);
 	if (w->ev_write != NULL)
@@ -145,6 +156,22 @@ reap(struct worker *w)
 	return status;
 }
 
+/* What the run that it was at has used, by its own account. */
+static void
+take_usage(
+    struct workers_death *death, const struct proto_page *page, uint64_t cpu_us)
+{
+	uint64_t begun_us = page->begun_cpu_us;
+
+	death->memory_bytes = page->memory_bytes;
+	death->cpu_us = page->run_cpu_us;
+	if (cpu_us > begun_us)
+		death->cpu_us += cpu_us - begun_us;
+	/* It cannot have used more than the whole process. */
+	if (death->cpu_us > cpu_us)
+		death->cpu_us = cpu_us;
+}
+
 /* The end of a worker, whatever brought it about; then its replacement. */
 static void
 bury(struct worker *w)
@@ -152,13 +179,14 @@ bury(struct worker *w)
 	struct workers *p = w->pool;
 	struct workers_death death = {
 	    .how = w->doom_how, .by_itself = w->doom_by_itself};
-	uint64_t lived_ms = clock_mono_ms() - w->started_mono_ms;
+	uint64_t lived_ms = clock_mono_ms() - w->started_mono_ms, cpu_us;
 	int was_ending = w->state == WORKER_ENDING;
 	char text[128];
 	int status;
 
 	/* The page is read when nobody writes any more. */
-	status = reap(w);
+	status = reap(w, &cpu_us);
+	take_usage(&death, w->proc.page, cpu_us);
 	death.activity = (enum proto_activity)w->proc.page->activity;
 	death.id = w->proc.page->id;
 	if (!w->doomed && WIFSIGNALED(status)) {
@@ -546,13 +574,14 @@ void
 workers_free(struct workers *p)
 {
 	struct worker *w;
+	uint64_t cpu_us;
 
 	if (p == NULL)
 		return;
 	while ((w = p->first) != NULL) {
 		p->first = w->next;
 		if (w->state != WORKER_DOWN) {
-			(void)reap(w);
+			(void)reap(w, &cpu_us);
 			worker_proc_clear(&w->proc);
 		}
 		/* Also what was said to one that is not there. */

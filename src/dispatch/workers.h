@@ -31,6 +31,8 @@ struct workers_death {
 	/* What it was at (struct proto_page): a hint. */
 	enum proto_activity activity;
 	uint64_t id;
+	uint64_t cpu_us;       /* Of the run, as near as can be told. */
+	uint64_t memory_bytes; /* Peak of the script. */
 };
 
 struct workers_options {

@@ -22,7 +22,7 @@ hold_add(struct vm *vm, size_t bytes)
 	}
 	vm->mem_held += bytes;
 	if (vm->mem_used + vm->mem_held > vm->mem_peak)
-		vm->mem_peak = vm->mem_used + vm->mem_held;
+		vm_set_peak(vm, vm->mem_used + vm->mem_held);
 	return 0;
 }
 

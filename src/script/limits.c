@@ -104,6 +104,12 @@ limits_begin(struct lua_State *L, uint64_t cpu_ns)
 	running = L;
 }
 
+uint64_t
+limits_begun_ns(void)
+{
+	return begun_ns;
+}
+
 void
 limits_grace(struct lua_State *L)
 {

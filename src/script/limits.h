@@ -41,6 +41,9 @@ extern volatile sig_atomic_t limits_expired;
  */
 void limits_begin(struct lua_State *L, uint64_t cpu_ns);
 
+/* CPU time of this thread when the slice began, in ns. */
+uint64_t limits_begun_ns(void);
+
 /**
  * limits_grace(L):
  * The run is being ended: ${L} may run for a moment more, to close what it has

@@ -27,6 +27,15 @@
 /* Frames of a traceback that are worth a line. */
 #define TRACEBACK_MAX 30
 
+void
+vm_set_peak(struct vm *vm, size_t bytes)
+{
+	vm->mem_peak = bytes;
+	if (vm->running != NULL)
+		atomic_store_explicit(
+		    &vm->host->page->memory_bytes, bytes, memory_order_relaxed);
+}
+
 /* lua_Alloc: count every byte, and refuse to grow beyond the cap. */
 static void *
 vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
@@ -53,7 +62,7 @@ vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 	}
 	vm->mem_used = used;
 	if (used + vm->mem_held > vm->mem_peak)
-		vm->mem_peak = used + vm->mem_held;
+		vm_set_peak(vm, used + vm->mem_held);
 	return p;
 }
 
@@ -352,6 +361,12 @@ enter(struct vm_task *task, lua_State *L, uint64_t cpu_ns)
 	vm->running = task;
 	vm->kill = VM_KILL_NONE;
 	limits_begin(L, cpu_ns);
+	atomic_store_explicit(&page->begun_cpu_us,
+	    limits_begun_ns() / NS_PER_US, memory_order_relaxed);
+	atomic_store_explicit(
+	    &page->run_cpu_us, task->cpu_ns / NS_PER_US, memory_order_relaxed);
+	atomic_store_explicit(
+	    &page->memory_bytes, vm->mem_peak, memory_order_relaxed);
 }
 
 static void

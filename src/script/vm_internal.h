@@ -110,6 +110,9 @@ struct vm {
 /* The vm of any of its coroutines.  Lua stack: [-0, +0, -] */
 struct vm *vm_of(lua_State *L);
 
+/* There has never been as much memory in use; the host sees it, too. */
+void vm_set_peak(struct vm *vm, size_t bytes);
+
 /* A copy of a text that goes to the host: not longer than a person reads. */
 char *vm_cut_text(const char *s, size_t len);
 

@@ -263,6 +263,13 @@ struct proto_page {
 	_Atomic uint64_t id;
 	_Atomic uint64_t since_mono_ms; /* When it began (CLOCK_MONOTONIC). */
 	_Atomic uint64_t slices;        /* How many there have been. */
+
+	/* For the record of a run that does not come back: CPU that the thread
+	 * had used when the slice began, that of the run's slices before, and
+	 * the peak of the script's memory. */
+	_Atomic uint64_t begun_cpu_us;
+	_Atomic uint64_t run_cpu_us;
+	_Atomic uint64_t memory_bytes;
 };
 
 /*

@@ -222,6 +222,12 @@ def test_ends_as_it_must(corpus, name):
     if case.pattern:
         assert re.search(case.pattern, run["error"]), run["error"]
     assert not re.search("ESCAPED", run["error"] or ""), run["error"]
+    # Every run says what it took, however it ended.
+    assert run["duration_ms"] >= 0 and run["cpu_ms"] >= 0 and run["memory_bytes"] > 10_000, run
+    if run["outcome"] == "killed" or "CPU limit" in (run["error"] or ""):
+        assert run["cpu_ms"] >= 190 and run["duration_ms"] >= 150, run
+    if "memory limit" in (run["error"] or ""):
+        assert run["memory_bytes"] > 1_000_000, run
     if run["outcome"] == "killed" or "CPU limit" in (run["error"] or ""):
         assert corpus.placed[name]["slow"] is True
     for job in corpus.again:
