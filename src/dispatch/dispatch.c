@@ -155,20 +155,15 @@ on_died(void *cookie, struct worker *worker, const struct workers_death *death)
 	if (culprit != NULL)
 		guilty = culprit->feed->script;
 	while ((run = run_table_find(&d->runs, is_on_lane, lane)) != NULL)
-<<<<<<< HEAD
-		dispatch_lost(
-		    d, run, run == culprit || run->overdue ? death->how : NULL);
+		dispatch_lost(d, run,
+		    run == culprit ? death
+		    : run->overdue ? &overdue
+				   : NULL);
 	if (death->by_itself && death->activity == PROTO_IN_RUN &&
 	    guilty == NULL)
 		guilty = dispatch_lose_invoked(d, lane, death->how, death->id);
 	else
 		(void)dispatch_lose_invoked(d, lane, death->how, 0);
-=======
-		dispatch_lost(d, run,
-		    run == culprit ? death
-		    : run->overdue ? &overdue
-				   : NULL);
->>>>>>> 989448f (Tell CPU time and memory of runs that had to be killed, too)
 	dispatch_forget_questions(d, lane);
 	dispatch_forget_asks(d, lane);
 	scripts_worker_died(d->scripts, worker, death);
