@@ -14,10 +14,8 @@
 #include "sim/body.h"
 
 void
-body_put_install(struct jwrite *w, const struct sim *sim,
-    const struct install *install, int with_code)
+body_put_install(struct jwrite *w, const struct install *install, int with_code)
 {
-	(void)sim;
 	jwrite_object(w);
 	jwrite_key(w, "app");
 	jwrite_object(w);
@@ -56,7 +54,7 @@ body_send_install(
 	jwrite_key(&w, "data");
 	jwrite_object(&w);
 	jwrite_key(&w, "installation");
-	body_put_install(&w, sim, install, 1);
+	body_put_install(&w, install, 1);
 	jwrite_object_end(&w);
 	jwrite_key(&w, "actor");
 	jwrite_object(&w);
@@ -88,6 +86,13 @@ set_at(struct buf *body, struct str path, struct str json, struct err *err)
 	buf_free(body);
 	*body = out;
 	return 0;
+}
+
+void
+body_set(struct buf *body, struct str path, struct buf *json)
+{
+	(void)set_at(body, path, (struct str){buf_text(json), json->len}, NULL);
+	buf_reset(json);
 }
 
 int

@@ -9,6 +9,7 @@
  */
 
 #include "base/compiler.h"
+#include "base/str.h"
 
 struct buf;
 struct err;
@@ -28,8 +29,8 @@ struct sim;
 #define BODY_USER_EMAIL "ada@example.com"
 
 /* Write an installation; with its unused code where ${with_code}. */
-void body_put_install(struct jwrite *w, const struct sim *sim,
-    const struct install *install, int with_code);
+void body_put_install(
+    struct jwrite *w, const struct install *install, int with_code);
 
 /* Deliver installation.${action} to the installation's webhook, if it has one.
  */
@@ -48,5 +49,12 @@ void body_send_install(
 int body_sample(const struct sim *sim, const char *event,
     const struct install *install, const struct jval *set, struct buf *out,
     struct err *err) ATTR_MUSTCHECK;
+
+/**
+ * body_set(body, path, json):
+ * Replace what is at a dotted path of the JSON text ${body}, where there can be
+ * something; ${json} is emptied.
+ */
+void body_set(struct buf *body, struct str path, struct buf *json);
 
 #endif /* !SIM_BODY_H_ */

@@ -17,6 +17,7 @@
 
 #include "sim/calls.h"
 #include "sim/installs.h"
+#include "sim/issues.h"
 #include "sim/mask.h"
 #include "sim/sender.h"
 #include "sim/sim_internal.h"
@@ -31,6 +32,7 @@
 
 static const struct sim_route *const tables[] = {
     sim_api_routes,
+    sim_rest_routes,
     sim_oauth_routes,
     sim_control_routes,
 };
@@ -145,16 +147,20 @@ tell(const struct sim_call *call, int status, struct str answer)
 void
 sim_header(struct sim_call *call, const char *name, const char *fmt, ...)
 {
-	char text[1024];
 	va_list ap;
-	size_t i = call->nheaders;
+	size_t i = call->nheaders, size;
+	int len;
 
 	if (i == SIM_HEADERS)
 		return;
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	len = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
-	call->header_text[i] = mem_strdup(text);
+	size = len < 0 ? 1 : (size_t)len + 1;
+	call->header_text[i] = mem_zalloc(size);
+	va_start(ap, fmt);
+	(void)vsnprintf(call->header_text[i], size, fmt, ap);
+	va_end(ap);
 	call->headers[i].name = name;
 	call->headers[i].value = call->header_text[i];
 	call->nheaders++;
@@ -555,6 +561,7 @@ sim_create(const struct sim_options *options, int fd, struct sim **ret_sim,
 	sim->installs = installs_create(options->client_id, options->secrets,
 	    options->nsecrets, options->scale);
 	sim->users = users_create(options->scale);
+	sim->issues = issues_create(options->catalog, options->url);
 	sim->calls = calls_create();
 	httpd.cookie = sim;
 	if (httpd_create(options->loop, fd, &httpd, &sim->httpd, err) == -1)
@@ -596,6 +603,7 @@ sim_free(struct sim *sim)
 	signature_key_free(sim->key);
 	installs_free(sim->installs);
 	users_free(sim->users);
+	issues_free(sim->issues);
 	calls_free(sim->calls);
 	plan_clear(&sim->fail);
 	plan_clear(&sim->drop);

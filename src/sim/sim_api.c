@@ -15,9 +15,8 @@
 /* ---- who asks -------------------------------------------------------------
  */
 
-/* Check the token; 0, or -1 and ${call} was answered. */
-static int
-authenticate(struct sim_call *call)
+int
+sim_authenticate(struct sim_call *call)
 {
 	struct sim *sim = call->sim;
 	struct str token = sim_bearer(call);
@@ -56,13 +55,12 @@ path_install(struct sim_call *call)
 	return install;
 }
 
-/* The same for whoever has that installation's own token. */
-static struct install *
-own_install(struct sim_call *call)
+struct install *
+sim_own_install(struct sim_call *call)
 {
 	struct install *install;
 
-	if (authenticate(call) == -1)
+	if (sim_authenticate(call) == -1)
 		return NULL;
 	install = path_install(call);
 	if (install != NULL && call->install != install) {
@@ -73,9 +71,8 @@ own_install(struct sim_call *call)
 	return install;
 }
 
-/* The body as a JSON object; NULL if it is none and ${call} was answered. */
-static const struct jval *
-read_body(struct sim_call *call)
+const struct jval *
+sim_read_body(struct sim_call *call)
 {
 	struct str body = httpd_body(call->req);
 	const char *type = httpd_header(call->req, "Content-Type");
@@ -103,9 +100,8 @@ read_body(struct sim_call *call)
 	return jdoc_root(&call->doc);
 }
 
-/* Answer that fields are missing: {"code": ["This field is required."]}. */
-static int
-require(struct sim_call *call, const struct jval *body,
+int
+sim_require(struct sim_call *call, const struct jval *body,
     const char *const *names, size_t n)
 {
 	struct buf json = BUF_INIT;
@@ -173,7 +169,7 @@ grant_by_secret(struct sim_call *call, struct install *install,
 		sim_reply_detail(call, 401, "Invalid Client ID / Secret pair");
 		return;
 	}
-	if (require(call, body, names, 1) == -1)
+	if (sim_require(call, body, names, 1) == -1)
 		return;
 	if (is_refresh)
 		rc = installs_refresh(installs, install,
@@ -196,8 +192,8 @@ authorizations(struct sim_call *call)
 	const struct jval *body;
 	struct str grant, jwt;
 
-	if (install == NULL || (body = read_body(call)) == NULL ||
-	    require(call, body, names, 1) == -1)
+	if (install == NULL || (body = sim_read_body(call)) == NULL ||
+	    sim_require(call, body, names, 1) == -1)
 		return;
 	grant = jdoc_get_str(body, "grant_type");
 	if (str_eq(grant, STR("authorization_code"))) {
@@ -226,14 +222,14 @@ reply_install(struct sim_call *call, const struct install *install)
 	struct buf json = BUF_INIT;
 	struct jwrite w = jwrite_begin(&json, 0);
 
-	body_put_install(&w, call->sim, install, 0);
+	body_put_install(&w, install, 0);
 	sim_reply(call, 200, &json);
 }
 
 static void
 get_install(struct sim_call *call)
 {
-	struct install *install = own_install(call);
+	struct install *install = sim_own_install(call);
 
 	if (install != NULL)
 		reply_install(call, install);
@@ -242,11 +238,11 @@ get_install(struct sim_call *call)
 static void
 verify_install(struct sim_call *call)
 {
-	struct install *install = own_install(call);
+	struct install *install = sim_own_install(call);
 	struct buf json = BUF_INIT;
 	const struct jval *body;
 
-	if (install == NULL || (body = read_body(call)) == NULL)
+	if (install == NULL || (body = sim_read_body(call)) == NULL)
 		return;
 	if (!str_eq(jdoc_get_str(body, "status"), STR("installed"))) {
 		buf_puts(&json,
@@ -262,7 +258,7 @@ verify_install(struct sim_call *call)
 static void
 delete_install(struct sim_call *call)
 {
-	struct install *install = own_install(call);
+	struct install *install = sim_own_install(call);
 	struct buf none = BUF_INIT;
 
 	if (install == NULL)

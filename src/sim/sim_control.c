@@ -11,6 +11,7 @@
 #include "sim/body.h"
 #include "sim/calls.h"
 #include "sim/installs.h"
+#include "sim/issues.h"
 #include "sim/sender.h"
 #include "sim/sim_internal.h"
 #include "sim/users.h"
@@ -391,6 +392,26 @@ list_calls(struct sim_call *call)
 	free(after);
 }
 
+/* ---- /sim/issues ----------------------------------------------------------
+ */
+
+static void
+make_issues(struct sim_call *call)
+{
+	static const char *const names[] = {"count", "org", NULL};
+	const struct jval *body = sim_read_control(call, names);
+	char *org = mem_strdup(DEFAULT_ORG);
+	uint64_t count = 1;
+
+	if (body != NULL &&
+	    sim_get_count(call, body, "count", 1000, &count) == 0 &&
+	    sim_get_text(call, body, "org", &org) == 0) {
+		issues_make(call->sim->issues, count, str_of(org));
+		reply_done(call);
+	}
+	free(org);
+}
+
 static void
 forget_calls(struct sim_call *call)
 {
@@ -406,6 +427,7 @@ const struct sim_route sim_control_routes[] = {
     {HTTPD_POST, "/sim/fail", fail},
     {HTTPD_POST, "/sim/drop", drop},
     {HTTPD_POST, "/sim/emit", emit},
+    {HTTPD_POST, "/sim/issues", make_issues},
     {HTTPD_GET, "/sim/calls", list_calls},
     {HTTPD_DELETE, "/sim/calls", forget_calls},
     {HTTPD_GET, NULL, NULL},

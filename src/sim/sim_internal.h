@@ -20,6 +20,7 @@
 struct calls;
 struct installs;
 struct install;
+struct issues;
 struct sender;
 struct signature_key;
 struct users;
@@ -47,6 +48,7 @@ struct sim {
 	struct signature_key *key;
 	struct installs *installs;
 	struct users *users;
+	struct issues *issues;
 	struct calls *calls;
 	struct sender *sender;
 	struct sim_plan fail;
@@ -84,6 +86,7 @@ struct sim_route {
 
 /* The routes of each part, with an empty one at the end. */
 extern const struct sim_route sim_api_routes[];
+extern const struct sim_route sim_rest_routes[];
 extern const struct sim_route sim_oauth_routes[];
 extern const struct sim_route sim_control_routes[];
 
@@ -116,6 +119,22 @@ int sim_has_type(const struct sim_call *call, const char *type);
 
 /* The bearer token of the request; data NULL if it has none. */
 struct str sim_bearer(const struct sim_call *call);
+
+/* Check the token of a call of the API; 0, or -1 and ${call} was answered. */
+int sim_authenticate(struct sim_call *call) ATTR_MUSTCHECK;
+
+/* The installation that the path names first, for whoever has its own token;
+ * NULL if ${call} was answered. */
+struct install *sim_own_install(struct sim_call *call);
+
+/* The body of a call of the API as a JSON object; NULL if it is none and
+ * ${call} was answered. */
+const struct jval *sim_read_body(struct sim_call *call);
+
+/* Whether the ${n} members ${names} are text; else -1, and ${call} was answered
+ * {"code": ["This field is required."]}. */
+int sim_require(struct sim_call *call, const struct jval *body,
+    const char *const *names, size_t n) ATTR_MUSTCHECK;
 
 /**
  * sim_read_control(call, names):

@@ -5,6 +5,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import re
 import time
 import uuid
 
@@ -34,6 +35,41 @@ def test_the_install_flow_is_sentrys():
 def test_the_oauth_server_is_sentrys():
     with Sim() as sim:
         golden.play(sim, "oauth", {})
+
+
+def test_the_calls_of_handlers_are_sentrys():
+    with Sim() as sim:
+        known = {}
+        golden.play(sim, "rest", known)
+        issue = "/organizations/acme/issues/77/"
+        before = sim.api("GET", issue, token=known["token"]).json
+        after = sim.api("PUT", issue, {"status": "resolvedInNextRelease", "assignedTo": "team:42", "hasSeen": True, "priority": "low"},
+                        token=known["token"])
+        assert after.status == 200
+        changed = {key for key, value in after.json.items() if value != before[key]}
+        assert changed == {"status", "statusDetails", "assignedTo", "hasSeen", "priority"}
+        assert after.json["status"] == "resolved" and after.json["statusDetails"] == {"inNextRelease": True}
+        assert after.json["assignedTo"]["type"] == "team" and after.json["assignedTo"]["id"] == "42"
+        assert (before["id"], before["numComments"]) == ("77", 2)
+        assert sim.api("GET", issue, token=known["token"]).json == after.json
+        again = sim.api("PUT", "/issues/77/", {"status": "unresolved", "assignedTo": ""}, token=known["token"]).json
+        assert (again["status"], again["statusDetails"], again["assignedTo"]) == ("unresolved", {}, None)
+
+
+def test_pages_of_issues():
+    with Sim() as sim:
+        made = sim.control("install", org="acme")
+        token = sim.exchange(made).json["token"]
+        sim.control("issues", count=247, org="acme")
+        seen, path = [], "/organizations/acme/issues/?per_page=100"
+        for rows in (100, 100, 50):
+            answer = sim.api("GET", path, token=token)
+            assert len(answer.json) == rows
+            seen += [issue["id"] for issue in answer.json]
+            url, results = re.search(r'<([^>]*)>; rel="next"; results="(\w+)"', answer.headers["Link"]).groups()
+            assert results == ("true" if rows == 100 else "false")
+            path = url[len(sim.url + "/api/0"):]
+        assert len(set(seen)) == 250
 
 
 def test_no_secret_is_in_log_or_calls():
