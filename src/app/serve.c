@@ -31,6 +31,7 @@
 #include "app/console.h"
 #include "app/fill.h"
 #include "app/requarantine.h"
+#include "app/sentry.h"
 #include "app/settings.h"
 #include "app/ui.h"
 
@@ -66,6 +67,7 @@ struct app {
 	struct routes *routes; /* The newest; holds a reference. */
 	struct ingress *ingress;
 	struct app_ui *ui;
+	struct app_sentry *sentry;
 	struct app_console *console; /* NULL: it is off. */
 	struct folder *folders;      /* One an integration. */
 	char *dev_secret;            /* NULL: there are real ones. */
@@ -101,6 +103,14 @@ give_secret(void *cookie, const char *integration, const char *name,
 }
 
 static void
+give_answer(void *cookie, struct dispatch_ask *ask)
+{
+	struct app *app = cookie;
+
+	app_sentry_ask(app->sentry, ask);
+}
+
+static void
 redact_run(void *cookie, struct buf *text)
 {
 	struct app *app = cookie;
@@ -123,6 +133,16 @@ script_changed(void *cookie, const char *integration, const char *name)
 	struct app *app = cookie;
 
 	app_console_script(app->console, integration, name);
+}
+
+/* A delivery is stored; on a thread of the ingress. */
+static void
+delivery_stored(void *cookie, const struct store_append *append)
+{
+	struct app *app = cookie;
+
+	app_console_delivery(app->console, append);
+	app_sentry_stored(app->sentry, append);
 }
 
 static struct routes *
@@ -241,6 +261,19 @@ open_store(struct app *app, struct err *err)
 	return -1;
 }
 
+static int
+start_sentry(struct app *app, struct err *err)
+{
+	const struct app_sentry_options options = {
+	    .config = app->config,
+	    .loop = app->loop,
+	    .store = app->store,
+	    .secrets = app->secrets,
+	};
+
+	return app_sentry_start(&options, &app->sentry, err);
+}
+
 /* What --dev, --allow-private and --allow-host open to scripts. */
 static int
 make_guard(struct app *app, struct err *err)
@@ -303,6 +336,7 @@ start_scripts(struct app *app, struct err *err)
 	options.retry_max_ms = config->retry_max_ms;
 	options.cookie = app;
 	options.secret = give_secret;
+	options.ask = give_answer;
 	options.redact = redact_run;
 	options.routes = take_routes;
 	options.stored = schedule_stored;
@@ -398,8 +432,10 @@ start_ingress(struct app *app, struct err *err)
 	options.max_headers = config->max_headers;
 	options.max_connections = config->max_connections;
 	options.request_timeout_ms = config->request_timeout_ms;
-	options.stored = app_console_delivery;
-	options.stored_cookie = app->console;
+	options.stored = delivery_stored;
+	options.stored_cookie = app;
+	options.page = app_sentry_page;
+	options.page_cookie = app->sentry;
 	app->ui =
 	    app_ui_create(app->loop, app->dispatch, config->ui_timeout_ms);
 	options.ui = app_ui_ask;
@@ -501,6 +537,7 @@ scripts_settled(void *cookie)
 	    LOG_INT("started_ms", clock_mono_ms() - app->started_mono_ms));
 	free(url);
 	start_requarantine(app);
+	app_sentry_look_back(app->sentry);
 }
 
 /* The end comes when both have ended: the door and the handlers. */
@@ -608,6 +645,7 @@ apply_config(struct app *app, const struct config *old, struct config *new)
 	if (app->ingress != NULL)
 		ingress_change(app->ingress, &options);
 	free(in);
+	app_sentry_configure(app->sentry, new);
 	config_free(app->reloaded);
 	app->reloaded = new;
 }
@@ -683,7 +721,9 @@ prepare(struct app *app, struct err *err)
 	app->fill = fill_watch(app->loop, app->store);
 	if (add_signals(app) == -1)
 		return err_set(err, ERR_UNAVAILABLE, "cannot wait for signals");
-	return make_guard(app, err) == -1 ? -1 : start_scripts(app, err);
+	if (make_guard(app, err) == -1 || start_sentry(app, err) == -1)
+		return -1;
+	return start_scripts(app, err);
 }
 
 /* Half of it may not be there. */
@@ -694,6 +734,7 @@ take_apart(struct app *app)
 
 	ingress_free(app->ingress);
 	app_ui_stop(app->ui);
+	app_sentry_stop(app->sentry);
 	for (i = 0; app->folders != NULL && i < app->config->nintegrations; i++)
 		watch_stop(app->folders[i].watch);
 	/* The store first: its last answers go into the loop's mailbox, for the
@@ -707,6 +748,7 @@ take_apart(struct app *app)
 	loop_timer_free(app->answers);
 	dispatch_free(app->dispatch);
 	app_ui_free(app->ui);
+	app_sentry_free(app->sentry);
 	for (i = 0; i < NELEMS(app->signals); i++) {
 		if (app->signals[i] != NULL)
 			event_free(app->signals[i]);

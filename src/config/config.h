@@ -46,6 +46,11 @@ enum config_ordering {
 	CONFIG_ORDER_STRICT,
 };
 
+enum config_token_grant {
+	CONFIG_TOKEN_REFRESH,
+	CONFIG_TOKEN_JWT,
+};
+
 enum config_log {
 	CONFIG_LOG_AUTO, /* Never in a finished config. */
 	CONFIG_LOG_JSON,
@@ -77,6 +82,7 @@ struct config {
 	/* Settings. */
 	struct config_list allow_hosts;
 	int allow_private;
+	int auto_install;
 	uint64_t concurrency;
 	char *config;
 	struct config_address console; /* host NULL: off. */
@@ -108,11 +114,13 @@ struct config {
 	uint64_t retry_max_ms;
 	struct config_list schemas;
 	char *scripts;
-	char *secrets; /* A folder, or NULL. */
-	char *store;   /* "sqlite:FOLDER" */
+	char *secrets;        /* A folder, or NULL. */
+	char *setup_redirect; /* NULL: into Sentry. */
+	char *store;          /* "sqlite:FOLDER" */
 	uint64_t store_max_bytes;
 	char *tls_cert; /* NULL: plain HTTP. */
 	char *tls_key;
+	enum config_token_grant token_grant;
 	uint64_t ui_timeout_ms;
 	enum config_validation validation;
 	uint64_t workers; /* At least 1. */

@@ -36,6 +36,7 @@
 static const char *const validations[] = {"strict", "warn", "off", NULL};
 static const char *const dedupes[] = {"key", "signature", "off", NULL};
 static const char *const orderings[] = {"loose", "strict", NULL};
+static const char *const grants[] = {"refresh", "jwt", NULL};
 static const char *const logs[] = {"auto", "json", "pretty", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -67,6 +68,15 @@ const struct option option_table[] = {
 	.preset = "off",
 	.offset = FIELD(allow_private),
 	.help = "let scripts call every loopback and private address"},
+    {.name = "auto-install",
+	.type = OPTION_BOOL,
+	.flags = OPTION_RELOADABLE,
+	.commands = SERVE,
+	.metavar = "on|off",
+	.preset = "on",
+	.offset = FIELD(auto_install),
+	.help = "exchange the code of a new installation, and verify it, "
+		"before a handler sees it"},
     {.name = "client-id",
 	.type = OPTION_STRING,
 	.flags = OPTION_NO_FLAG,
@@ -530,6 +540,15 @@ const struct option option_table[] = {
 	.offset = FIELD(set),
 	.help = "change the body at a path (data.issue.level=fatal); VALUE is "
 		"JSON if it can be, else text; several may be given"},
+    {.name = "setup-redirect",
+	.type = OPTION_STRING,
+	.flags = OPTION_RELOADABLE,
+	.commands = SERVE,
+	.metavar = "URL",
+	.preset_note = "the integration's settings in Sentry",
+	.offset = FIELD(setup_redirect),
+	.help = "where a person is sent after /setup has finished an "
+		"installation"},
     {.name = "since",
 	.type = OPTION_STRING,
 	.flags = OPTION_ONCE,
@@ -587,6 +606,15 @@ const struct option option_table[] = {
 	.metavar = "FILE",
 	.offset = FIELD(tls_key),
 	.help = "its private key (PEM)"},
+    {.name = "token-grant",
+	.type = OPTION_ENUM,
+	.commands = SERVE,
+	.metavar = "refresh|jwt",
+	.choices = grants,
+	.preset = "refresh",
+	.offset = FIELD(token_grant),
+	.help = "how tokens are renewed: by their refresh token, and by a "
+		"signed JWT where that fails, or always by the JWT"},
     {.name = "ui-timeout",
 	.type = OPTION_DURATION,
 	.commands = SERVE | PREVIEW,

@@ -69,6 +69,10 @@ endpoint_find(const struct site_config *config, struct str path,
 		return ENDPOINT_NONE;
 	if (str_eq(rest, STR("/webhook")))
 		return ENDPOINT_WEBHOOK;
+	if (str_eq(rest, STR("/setup"))) {
+		*ret_route = (struct str){rest.data + 1, rest.len - 1};
+		return ENDPOINT_PAGE;
+	}
 	if (rest.len <= sizeof(ui) - 1 ||
 	    memcmp(rest.data, ui, sizeof(ui) - 1) != 0)
 		return ENDPOINT_NONE;
@@ -90,6 +94,7 @@ check_method(
 		*ret_allow = "POST";
 		return method == HTTPD_POST ? 0 : 405;
 	case ENDPOINT_UI_GET:
+	case ENDPOINT_PAGE:
 		*ret_allow = "GET";
 		return method == HTTPD_GET ? 0 : 405;
 	case ENDPOINT_HEALTHZ:
@@ -145,6 +150,8 @@ handle_cb(struct httpd_request *req, void *cookie)
 		webhook_handle(t, req, site);
 	else if (endpoint == ENDPOINT_UI_POST || endpoint == ENDPOINT_UI_GET)
 		ui_handle(t, req, site, route);
+	else if (endpoint == ENDPOINT_PAGE)
+		page_handle(t, req, site, route);
 	else if (endpoint == ENDPOINT_READYZ)
 		answer_readyz(t, req);
 	else
@@ -312,6 +319,8 @@ ingress_start(const struct ingress_options *o, struct ingress **ret_ingress,
 	ingress->stored_cookie = o->stored_cookie;
 	ingress->ui = o->ui;
 	ingress->ui_cookie = o->ui_cookie;
+	ingress->page = o->page;
+	ingress->page_cookie = o->page_cookie;
 	ingress->max_waiting =
 	    (o->max_waiting == 0 ? DEFAULT_WAITING : o->max_waiting) /
 	    ingress->nthreads;

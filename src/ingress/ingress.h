@@ -42,7 +42,8 @@ struct ingress_ui {
 
 	/* To be filled in. */
 	int status;
-	struct buf body; /* JSON. */
+	int is_page;     /* The body is HTML, for a person. */
+	struct buf body; /* JSON, if it is no page. */
 	char *location;  /* For free(); NULL: none. */
 
 	/* Ours. */
@@ -119,6 +120,9 @@ struct ingress_options {
 
 	ingress_ui_cb *ui; /* NULL: there are no components. */
 	void *ui_cookie;
+	ingress_ui_cb *page; /* The same for the routes of browsers, whose query
+			      * is the request: "setup". */
+	void *page_cookie;
 };
 
 /**

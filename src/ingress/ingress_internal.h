@@ -125,6 +125,8 @@ struct ingress {
 	void *stored_cookie;
 	ingress_ui_cb *ui; /* May be NULL. */
 	void *ui_cookie;
+	ingress_ui_cb *page; /* The same. */
+	void *page_cookie;
 	struct ingress_thread *threads;
 	size_t nthreads;
 	size_t nstarted;
@@ -163,9 +165,10 @@ enum endpoint {
 	ENDPOINT_READYZ,
 	ENDPOINT_UI_POST, /* Components: the form is sent. */
 	ENDPOINT_UI_GET,  /* They ask for options, or a link. */
+	ENDPOINT_PAGE,    /* A browser comes from Sentry. */
 };
 
-/* What is at ${path}; whose, and behind "/ui/", if that is it. */
+/* What is at ${path}; whose, and behind "/ui/", or the page, if that is it. */
 enum endpoint endpoint_find(const struct site_config *config, struct str path,
     const struct site **ret_site, struct str *ret_route);
 
@@ -198,6 +201,10 @@ int webhook_is_other_type(struct ingress_thread *t, struct httpd_request *req,
 /* Which of them ${route} is: ENDPOINT_UI_POST, ENDPOINT_UI_GET, or
  * ENDPOINT_NONE. */
 enum endpoint ui_find(struct str route);
+
+/* Answer a browser that was sent here, now or later. */
+void page_handle(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site, struct str route);
 
 /* Answer a request to a component, when a script has. */
 void ui_handle(struct ingress_thread *t, struct httpd_request *req,

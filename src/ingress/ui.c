@@ -87,11 +87,23 @@ returned(struct mail *mail)
 {
 	struct ingress_ui *ui = (struct ingress_ui *)mail;
 	struct ingress_pending *p = ui->pending;
-	const struct httpd_header headers[] = {
-	    {"Content-Type", "application/json"}, {"Location", ui->location}};
+	struct httpd_header headers[6] = {{"Content-Type",
+	    ui->is_page ? "text/html; charset=utf-8" : "application/json"}};
+	size_t n = 1;
 
-	httpd_reply(p->req, ui->status, headers,
-	    ui->location == NULL ? 1 : NELEMS(headers),
+	/* There may be a code in the address of a page. */
+	if (ui->is_page) {
+		headers[n++] =
+		    (struct httpd_header){"Cache-Control", "no-store"};
+		headers[n++] =
+		    (struct httpd_header){"Referrer-Policy", "no-referrer"};
+		headers[n++] = (struct httpd_header){"Content-Security-Policy",
+		    "default-src 'none'; style-src 'unsafe-inline'; "
+		    "frame-ancestors 'none'"};
+	}
+	if (ui->location != NULL)
+		headers[n++] = (struct httpd_header){"Location", ui->location};
+	httpd_reply(p->req, ui->status, headers, n,
 	    (struct str){ui->body.data, ui->body.len});
 	pending_free(p);
 	ingress_ui_free(ui);
@@ -121,17 +133,18 @@ ui_free_pending(struct ingress_thread *t)
 	}
 }
 
-/* Have a script answer ${request}, which is consumed. */
+/* Have ${answer} see to ${request}, which is consumed. */
 static void
-ask(struct ingress_thread *t, struct httpd_request *req,
-    const struct site *site, struct str route, struct buf *request)
+ask_by(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site, struct str route, struct buf *request,
+    ingress_ui_cb *answer, void *cookie)
 {
 	struct ingress_pending *p;
 	struct ingress_ui *ui;
 
-	if (t->npending >= PENDING_MAX || t->ingress->ui == NULL) {
+	if (t->npending >= PENDING_MAX || answer == NULL) {
 		buf_free(request);
-		if (t->ingress->ui == NULL)
+		if (answer == NULL)
 			httpd_reply_error(req, 404, "not_found",
 			    "this integration has no such component");
 		else
@@ -154,7 +167,16 @@ ask(struct ingress_thread *t, struct httpd_request *req,
 	ui->request = *request;
 	ui->reply_to = loop_mailbox(t->loop);
 	ui->pending = p;
-	t->ingress->ui(t->ingress->ui_cookie, ui);
+	answer(cookie, ui);
+}
+
+/* Have a script answer it. */
+static void
+ask(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site, struct str route, struct buf *request)
+{
+	ask_by(t, req, site, route, request, t->ingress->ui,
+	    t->ingress->ui_cookie);
 }
 
 /* ---- the way in -----------------------------------------------------------
@@ -207,7 +229,8 @@ answer_429(struct httpd_request *req)
 	    {"Content-Type", "application/json"}, {"Retry-After", "1"}};
 
 	httpd_reply(req, 429, headers, NELEMS(headers),
-	    STR("{\"error\":\"rate_limited\",\"message\":\"Too many links at a "
+	    STR("{\"error\":\"rate_limited\",\"message\":\"Too many requests "
+		"at a "
 		"time: try again\"}"));
 }
 
@@ -266,4 +289,25 @@ ui_handle(struct ingress_thread *t, struct httpd_request *req,
 		handle_get(t, req, site, route);
 	else
 		handle_post(t, req, site, route);
+}
+
+void
+page_handle(struct ingress_thread *t, struct httpd_request *req,
+    const struct site *site, struct str route)
+{
+	struct buf request = BUF_INIT;
+
+	/* Nobody has signed it. */
+	if (!may_ask(t, httpd_peer(req))) {
+		answer_429(req);
+		return;
+	}
+	if (put_query(&request, httpd_query(req)) == -1) {
+		buf_free(&request);
+		httpd_reply_error(req, 400, "bad_request",
+		    "the query is not percent-encoded text");
+		return;
+	}
+	ask_by(t, req, site, route, &request, t->ingress->page,
+	    t->ingress->page_cookie);
 }

@@ -651,7 +651,9 @@ accept_body(struct ingress_thread *t, struct httpd_request *req,
 		if (d->routes != NULL)
 			routes =
 			    routes_find(d->routes, site->name, resource, &n);
-		if (n == 0 && !t->config->keep_unhandled) {
+		/* The host itself has something to do for an installation. */
+		if (n == 0 && !t->config->keep_unhandled &&
+		    strcmp(a->resource, "installation") != 0) {
 			ingress_count(t, COUNT_IGNORED, 1);
 			httpd_reply_json(
 			    req, 200, STR("{\"status\":\"ignored\"}"));

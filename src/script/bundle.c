@@ -18,6 +18,7 @@
 #include "script/declare.h"
 #include "script/l_event.h"
 #include "script/l_schedule.h"
+#include "script/l_sentry.h"
 #include "script/l_step.h"
 #include "script/l_ui.h"
 #include "script/vm.h"
@@ -426,6 +427,17 @@ push_handler(lua_State *L, const char *handler)
 	return 1;
 }
 
+/* Whether the host has its part to do before the handler runs. */
+static int
+is_new_installation(const struct bundle_job *job)
+{
+	const struct proto_run *run = job->run;
+
+	return job->bundle->env->host.asks != NULL && run->action != NULL &&
+	       strcmp(run->resource, "installation") == 0 &&
+	       strcmp(run->action, "created") == 0;
+}
+
 static void
 job_push(lua_State *L, void *cookie)
 {
@@ -436,6 +448,8 @@ job_push(lua_State *L, void *cookie)
 		lua_pushcfunction(L, nothing);
 		return;
 	}
+	if (is_new_installation(job))
+		sentry_install_first(L);
 	event_push(L, job->run);
 	step_begin(L, job->run);
 }

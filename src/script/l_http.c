@@ -18,6 +18,7 @@
 
 #include "script/hold.h"
 #include "script/http_request.h"
+#include "script/l_http.h"
 #include "script/sandbox.h"
 #include "script/vm_internal.h"
 
@@ -50,6 +51,7 @@ struct http_op {
 	int broke_memory;     /* An answer was too much. */
 	struct vm_task *task; /* Borrowed; valid while one is pending. */
 	int all;
+	int to_sentry; /* Wherever the user has said that it is. */
 	size_t ncalls;
 	size_t pending;
 	struct http_call calls[];
@@ -246,7 +248,9 @@ begin(struct http_call *call, struct err *err)
 	request.more = on_more;
 	request.done = on_done;
 	request.cookie = call;
-	client = host->fetch == NULL ? NULL : host->fetch(host->cookie);
+	client = host->fetch == NULL
+		     ? NULL
+		     : host->fetch(host->cookie, call->op->to_sentry);
 	if (client == NULL)
 		return err_set(
 		    err, ERR_UNAVAILABLE, "there is no network here");
@@ -481,6 +485,27 @@ l_request(lua_State *L)
 	op = push_op(L, 1, 0);
 	read_request(L, op, 0, 1, NULL, 0);
 	return start(L, op);
+}
+
+/* request{method=, url=, ...}, for the client of Sentry. */
+static int
+request_to_sentry(lua_State *L)
+{
+	struct http_op *op;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	(void)vm_task_check(L);
+	op = push_op(L, 1, 0);
+	op->to_sentry = 1;
+	read_request(L, op, 0, 1, NULL, 0);
+	return start(L, op);
+}
+
+void
+http_push_to_sentry(lua_State *L)
+{
+	lua_pushcfunction(L, request_to_sentry);
 }
 
 /* http.all{ {...}, {...} } */

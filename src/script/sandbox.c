@@ -39,6 +39,7 @@ static const struct module {
     {"log", luaopen_moonpost_log, 1},
     {"schedule", luaopen_moonpost_schedule, 1},
     {"secret", luaopen_moonpost_secret, 1},
+    {"sentry", luaopen_moonpost_sentry, 1},
     {"sleep", luaopen_moonpost_sleep, 1},
     {"stacktrace_link", luaopen_moonpost_stacktrace_link, 1},
     {"step", luaopen_moonpost_step, 1},

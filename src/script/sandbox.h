@@ -43,6 +43,7 @@ int luaopen_moonpost_kv(lua_State *L);
 int luaopen_moonpost_log(lua_State *L);
 int luaopen_moonpost_schedule(lua_State *L);
 int luaopen_moonpost_secret(lua_State *L);
+int luaopen_moonpost_sentry(lua_State *L);
 int luaopen_moonpost_sleep(lua_State *L);
 int luaopen_moonpost_stacktrace_link(lua_State *L);
 int luaopen_moonpost_step(lua_State *L);

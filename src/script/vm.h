@@ -43,8 +43,8 @@ struct vm_host {
 	/* The value of a secret of the script, or NULL; for free(). */
 	char *(*secret)(void *cookie, uint64_t bundle, const char *name);
 	/* The client for outbound HTTP, made when it is first asked for; NULL:
-	 * there is none. */
-	struct fetch *(*fetch)(void *cookie);
+	 * there is none.  The one to Sentry asks no guard. */
+	struct fetch *(*fetch)(void *cookie, int to_sentry);
 	/* An outbound call of a job is over; borrowed.  May be NULL. */
 	void (*call)(void *cookie, uint64_t job, const struct proto_call *call);
 	/* Where to ask the store; NULL: there is none. */

@@ -82,8 +82,9 @@ struct worker {
 	struct buf out;
 	size_t out_at; /* What of it has been sent. */
 	struct bundle_env env;
-	struct guard *guard; /* Where scripts may connect to. */
-	struct fetch *fetch; /* NULL until a script wants it. */
+	struct guard *guard;  /* Where scripts may connect to. */
+	struct fetch *fetch;  /* NULL until a script wants it. */
+	struct fetch *sentry; /* The same, to Sentry alone. */
 	int set_up;
 	int stopping;
 	int status;             /* Of worker_main(). */
@@ -278,22 +279,23 @@ max_connections(void)
 
 /* Most scripts call nobody, and libcurl with TLS takes megabytes. */
 static struct fetch *
-host_fetch(void *cookie)
+host_fetch(void *cookie, int to_sentry)
 {
 	struct worker *w = cookie;
+	struct fetch **fetch = to_sentry ? &w->sentry : &w->fetch;
 	struct fetch_options options = {.base = w->base,
-	    .guard = w->guard,
+	    .guard = to_sentry ? NULL : w->guard,
 	    .max_host_connections = MAX_HOST_CONNECTIONS,
 	    .max_connections = max_connections(),
 	    .max_idle_connections = MAX_IDLE_CONNECTIONS};
 	struct err err = ERR_INIT;
 
-	if (w->fetch == NULL && w->guard != NULL) {
-		w->fetch = fetch_create(&options, &err);
-		if (w->fetch == NULL)
+	if (*fetch == NULL && w->guard != NULL) {
+		*fetch = fetch_create(&options, &err);
+		if (*fetch == NULL)
 			(void)fprintf(stderr, "moonpost worker: %s\n", err.msg);
 	}
-	return w->fetch;
+	return *fetch;
 }
 
 static struct loaded *
@@ -694,6 +696,7 @@ worker_main(int fd)
 	while ((l = TAILQ_FIRST(&w.bundles)) != NULL)
 		forget(&w, l);
 	fetch_free(w.fetch);
+	fetch_free(w.sentry);
 	guard_free(w.guard);
 	if (w.readable != NULL)
 		event_free(w.readable);

@@ -165,7 +165,8 @@ grant_read(
 {
 	struct jdoc doc = {0};
 	struct grant grant = {0};
-	struct str expires;
+	struct str expires, created;
+	uint64_t created_unix_ms;
 	int rc = -1;
 
 	if (jdoc_parse(&doc, body.data == NULL ? "" : body.data, body.len, NULL,
@@ -181,10 +182,18 @@ grant_read(
 	}
 	grant.refresh = text_of(jdoc_root(&doc), "refreshToken");
 	expires = jdoc_get_str(jdoc_root(&doc), "expiresAt");
+	created = jdoc_get_str(jdoc_root(&doc), "dateCreated");
 	if (expires.len > 0 && clock_parse_rfc3339(expires.data, expires.len,
 				   &grant.expires_unix_ms) == -1)
 		/* Sentry's own is 8 hours; what is shorter does no harm. */
 		grant.expires_unix_ms = now_unix_ms + 3600000;
+	/* How long is what counts: its clock may not be ours. */
+	else if (created.len > 0 &&
+		 clock_parse_rfc3339(
+		     created.data, created.len, &created_unix_ms) == 0 &&
+		 created_unix_ms < grant.expires_unix_ms)
+		grant.expires_unix_ms =
+		    now_unix_ms + (grant.expires_unix_ms - created_unix_ms);
 	*ret = grant;
 	grant = (struct grant){0};
 	rc = 0;

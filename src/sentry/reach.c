@@ -36,19 +36,12 @@ struct reach {
 };
 
 struct reach *
-reach_create(struct event_base *base, struct err *err)
+reach_create(struct event_base *base)
 {
 	struct reach *reach = mem_zalloc(sizeof(*reach));
-	struct fetch_options options = {
-	    .base = base, .max_idle_connections = 1};
 
 	TAILQ_INIT(&reach->calls);
 	reach->base = base;
-	reach->fetch = fetch_create(&options, err);
-	if (reach->fetch == NULL) {
-		reach_free(reach);
-		return NULL;
-	}
 	return reach;
 }
 
@@ -127,6 +120,18 @@ on_failed(evutil_socket_t fd, short what, void *arg)
 	done(cookie, &answer);
 }
 
+/* libcurl with TLS takes megabytes: not before it is needed. */
+static int
+has_client(struct reach *reach, struct err *err)
+{
+	const struct fetch_options options = {
+	    .base = reach->base, .max_idle_connections = 1};
+
+	if (reach->fetch == NULL)
+		reach->fetch = fetch_create(&options, err);
+	return reach->fetch != NULL;
+}
+
 void
 reach_send(void *cookie, const struct reach_request *request,
     reach_done_cb *done, void *arg)
@@ -159,7 +164,8 @@ reach_send(void *cookie, const struct reach_request *request,
 		    &bearer, "Authorization: Bearer %s", request->bearer);
 		headers[fetch.nheaders++] = buf_text(&bearer);
 	}
-	if (fetch_start(reach->fetch, &fetch, &started, &call->err) == -1) {
+	if (!has_client(reach, &call->err) ||
+	    fetch_start(reach->fetch, &fetch, &started, &call->err) == -1) {
 		call->failed = event_new(reach->base, -1, 0, on_failed, call);
 		event_active(call->failed, EV_TIMEOUT, 0);
 	}

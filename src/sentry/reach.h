@@ -39,12 +39,11 @@ struct reach_answer {
 typedef void reach_done_cb(void *cookie, const struct reach_answer *answer);
 
 /**
- * reach_create(base, err), reach_free(reach):
+ * reach_create(base), reach_free(reach):
  * Ownership: keeps ${base}.  What is on its way when it is freed is never
  *            answered.
  */
-struct reach *reach_create(
-    struct event_base *base, struct err *err) ATTR_MUSTCHECK;
+struct reach *reach_create(struct event_base *base);
 void reach_free(struct reach *reach);
 
 /**

@@ -113,6 +113,8 @@ tokens_is_fresh(const struct tokens_entry *e)
 	const struct grant *g = &e->record.grant;
 	uint64_t ahead_ms = AHEAD_MS, life_ms;
 
+	if (e->obtained && g->token != NULL)
+		return 1;
 	if (!tokens_is_alive(e))
 		return 0;
 	if (g->expires_unix_ms == 0)

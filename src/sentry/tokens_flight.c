@@ -88,6 +88,7 @@ on_released(struct store_op *op)
 	free(e->op.ret_sealed);
 	e->op.ret_sealed = NULL;
 	e->flying = 0;
+	e->obtained = 0;
 	/* Who came meanwhile may want something else. */
 	if (e->waiters != NULL)
 		tokens_fly(e);
@@ -156,7 +157,7 @@ end(struct tokens_entry *e, const struct err *err)
 		last = &w->next;
 	}
 	if (submit(e, STORE_RECORD_RELEASE, on_released) == -1)
-		e->flying = 0;
+		e->flying = e->obtained = 0;
 	for (w = answered; w != NULL; w = next) {
 		next = w->next;
 		tokens_answer(
@@ -311,6 +312,7 @@ void
 tokens_fly(struct tokens_entry *e)
 {
 	e->flying = 1;
+	e->obtained = 0;
 	e->begun_mono_ms = clock_mono_ms();
 	e->why = (struct err)ERR_INIT;
 	e->retry_after_ms = 0;
@@ -426,6 +428,7 @@ is_trouble(struct tokens_entry *e, const struct reach_answer *answer,
 static void
 has_kept(struct tokens_entry *e)
 {
+	e->obtained = 1;
 	e->failures = 0;
 	e->failed_until_unix_ms = 0;
 	if (!is_killed("kept"))

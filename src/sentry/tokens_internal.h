@@ -63,6 +63,8 @@ struct tokens_entry {
 
 	/* While somebody waits. */
 	int flying;
+	int obtained; /* The token has come by this flight: as good as there
+		       * is, whatever the clocks say. */
 	int in_store; /* The store has the operation. */
 	int at_sentry;
 	struct tokens_waiter *waiters;
