@@ -279,22 +279,14 @@ is_automatic(const struct app_sentry *a, const char *integration)
 	       tokens_can_exchange(a->tokens, integration);
 }
 
-void
-app_sentry_ask(void *cookie, struct dispatch_ask *ask)
+/* "token", "install" */
+static void
+ask_token(struct app_sentry *a, struct dispatch_ask *ask)
 {
-	struct app_sentry *a = cookie;
 	int is_token = strcmp(ask->topic, "token") == 0;
 	struct secret *fixed;
 	struct args args;
 
-	if (a->stopped) {
-		refuse(ask, ERR_UNAVAILABLE, "the host is stopping");
-		return;
-	}
-	if (!is_token && strcmp(ask->topic, "install") != 0) {
-		refuse(ask, ERR_NOT_FOUND, "the host knows no such thing");
-		return;
-	}
 	read_args(ask->args_json, &args);
 	fixed = fixed_token(a, ask->integration);
 	if (args.automatic &&
@@ -312,6 +304,46 @@ app_sentry_ask(void *cookie, struct dispatch_ask *ask)
 		    a, ask, &args, is_token ? TOKENS_TOKEN : TOKENS_INSTALL);
 	}
 	clear_args(&args);
+}
+
+/* "sentry": where it is. */
+static void
+answer_sentry(struct app_sentry *a, struct dispatch_ask *ask)
+{
+	struct buf out = BUF_INIT;
+	struct jwrite w = jwrite_begin(&out, 0);
+
+	jwrite_object(&w);
+	jwrite_member_text(&w, "url", sentry_url(a, ask->integration));
+	jwrite_object_end(&w);
+	dispatch_answer(ask, (struct str){out.data, out.len}, NULL);
+	buf_free(&out);
+}
+
+void
+app_sentry_ask(void *cookie, struct dispatch_ask *ask)
+{
+	struct app_sentry *a = cookie;
+	struct jdoc doc = {0};
+
+	if (a->stopped) {
+		refuse(ask, ERR_UNAVAILABLE, "the host is stopping");
+	} else if (jdoc_parse(&doc, ask->args_json.data, ask->args_json.len,
+		       NULL, NULL) == -1) {
+		refuse(ask, ERR_INVALID, "that is no JSON");
+	} else if (strcmp(ask->topic, "token") == 0 ||
+		   strcmp(ask->topic, "install") == 0) {
+		ask_token(a, ask);
+	} else if (strcmp(ask->topic, "sentry") == 0) {
+		answer_sentry(a, ask);
+	} else if (strcmp(ask->topic, "oauth-begin") == 0) {
+		app_sentry_oauth_begin(a, ask, jdoc_root(&doc));
+	} else if (strcmp(ask->topic, "oauth-flow") == 0) {
+		app_sentry_oauth_flow(a, ask, jdoc_root(&doc));
+	} else {
+		refuse(ask, ERR_NOT_FOUND, "the host knows no such thing");
+	}
+	jdoc_free(&doc);
 }
 
 /* ---- installations that come and go ----------------------------------------
@@ -540,8 +572,10 @@ on_page(struct mail *mail)
 
 	if (a->stopped)
 		ingress_ui_free(ui);
-	else
+	else if (strcmp(ui->route, "setup") == 0)
 		app_sentry_setup(a, ui);
+	else
+		app_sentry_oauth_callback(a, ui);
 }
 
 void
@@ -635,6 +669,7 @@ app_sentry_free(struct app_sentry *a)
 	if (a == NULL)
 		return;
 	tokens_free(a->tokens);
+	app_sentry_forget_hidden(a);
 	reach_free(a->reach);
 	seal_free(a->seal);
 	free(a);

@@ -38,10 +38,9 @@ put_html(struct buf *out, const char *s)
 	}
 }
 
-/* Answer with a page for a person. */
-static void
-show(struct ingress_ui *ui, int status, const char *title, const char *text,
-    const char *detail)
+void
+app_sentry_show(struct ingress_ui *ui, int status, const char *title,
+    const char *text, const char *detail)
 {
 	struct buf *out = &ui->body;
 
@@ -124,7 +123,7 @@ on_set_up(
 		log_warn("setup failed",
 		    LOG_STR("integration", ui->integration),
 		    LOG_STR("error", err->msg));
-		show(ui, may_pass ? 503 : 502,
+		app_sentry_show(ui, may_pass ? 503 : 502,
 		    "The installation is not finished",
 		    may_pass ? "Something between moonpost and Sentry did not "
 			       "work. Reload this page in a minute."
@@ -157,14 +156,15 @@ app_sentry_setup(struct app_sentry *a, struct ingress_ui *ui)
 	jdoc_free(&doc);
 	if (code == NULL || uuid == NULL || org == NULL ||
 	    !grant_is_uuid(str_of(uuid)) || !grant_is_slug(str_of(org))) {
-		show(ui, 400, "This is not how Sentry comes here",
+		app_sentry_show(ui, 400, "This is not how Sentry comes here",
 		    "After somebody has installed the integration, Sentry "
 		    "sends them to this address, with code, installationId and "
 		    "orgSlug in it. One of them is missing, or is not what it "
 		    "should be.",
 		    NULL);
 	} else if (!tokens_can_exchange(a->tokens, ui->integration)) {
-		show(ui, 503, "moonpost is not ready for installations",
+		app_sentry_show(ui, 503,
+		    "moonpost is not ready for installations",
 		    "It needs the client id and the client secret of the "
 		    "integration: SENTRY_CLIENT_ID and SENTRY_CLIENT_SECRET.",
 		    NULL);

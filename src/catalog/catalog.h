@@ -22,6 +22,11 @@
  * whatever on_* the script has for the same delivery. */
 #define CATALOG_FIRE "alert_action.fire"
 
+/* What ends an OAuth flow in a browser: a delivery of that resource and
+ * channel, for that handler of the script that began it. */
+#define CATALOG_OAUTH "oauth"
+#define CATALOG_ON_OAUTH "on_oauth"
+
 struct asyncapi;
 struct asyncapi_message;
 struct buf;

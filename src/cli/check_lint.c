@@ -116,13 +116,21 @@ lint_files(const struct source_file *files, size_t n, const struct names *known,
 	    .globals_n = known->n,
 	    .events = linter->events,
 	};
+	const char *const *handlers;
+	const char **all;
 	size_t i;
 
-	good.handlers = catalog_handler_names(catalog, &good.handlers_n);
+	handlers = catalog_handler_names(catalog, &good.handlers_n);
+	all = mem_array(good.handlers_n + 1, sizeof(*all));
+	for (i = 0; i < good.handlers_n; i++)
+		all[i] = handlers[i];
+	all[good.handlers_n++] = CATALOG_ON_OAUTH;
+	good.handlers = all;
 	for (i = 0; i < n; i++) {
 		linter->file = files[i].chunk;
 		lint_check(files[i].text, &good, report, linter);
 	}
+	free(all);
 }
 
 int

@@ -233,7 +233,8 @@ warn_of_unknown_handlers(const struct scripts *s, const struct script *script)
 	for (i = 0; i < v->nhandlers; i++) {
 		for (k = 0; k < n && strcmp(known[k], v->handlers[i]) != 0; k++)
 			continue;
-		if (k < n || strcmp(v->handlers[i], CATALOG_FIRE) == 0)
+		if (k < n || strcmp(v->handlers[i], CATALOG_FIRE) == 0 ||
+		    strcmp(v->handlers[i], CATALOG_ON_OAUTH) == 0)
 			continue;
 		log_warn("unknown handler", LOG_STR("script", script->name),
 		    LOG_STR("integration", script->integration),

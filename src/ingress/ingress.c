@@ -69,7 +69,8 @@ endpoint_find(const struct site_config *config, struct str path,
 		return ENDPOINT_NONE;
 	if (str_eq(rest, STR("/webhook")))
 		return ENDPOINT_WEBHOOK;
-	if (str_eq(rest, STR("/setup"))) {
+	if (str_eq(rest, STR("/setup")) ||
+	    str_eq(rest, STR("/oauth/callback"))) {
 		*ret_route = (struct str){rest.data + 1, rest.len - 1};
 		return ENDPOINT_PAGE;
 	}

@@ -121,7 +121,8 @@ struct ingress_options {
 	ingress_ui_cb *ui; /* NULL: there are no components. */
 	void *ui_cookie;
 	ingress_ui_cb *page; /* The same for the routes of browsers, whose query
-			      * is the request: "setup". */
+			      * is the request: "setup",
+			      * "oauth/callback". */
 	void *page_cookie;
 };
 

@@ -51,7 +51,7 @@ struct http_op {
 	int broke_memory;     /* An answer was too much. */
 	struct vm_task *task; /* Borrowed; valid while one is pending. */
 	int all;
-	int to_sentry; /* Wherever the user has said that it is. */
+	int flags; /* HTTP_TO_SENTRY, HTTP_FRESH */
 	size_t ncalls;
 	size_t pending;
 	struct http_call calls[];
@@ -244,13 +244,15 @@ begin(struct http_call *call, struct err *err)
 	request.timeout_ms = call->request.timeout_ms;
 	request.max_bytes = call->request.max_bytes;
 	request.redirects = call->request.redirects;
+	request.fresh = (call->op->flags & HTTP_FRESH) != 0;
 	request.body_stays = 1;
 	request.more = on_more;
 	request.done = on_done;
 	request.cookie = call;
 	client = host->fetch == NULL
 		     ? NULL
-		     : host->fetch(host->cookie, call->op->to_sentry);
+		     : host->fetch(host->cookie,
+			   (call->op->flags & HTTP_TO_SENTRY) != 0);
 	if (client == NULL)
 		return err_set(
 		    err, ERR_UNAVAILABLE, "there is no network here");
@@ -487,9 +489,9 @@ l_request(lua_State *L)
 	return start(L, op);
 }
 
-/* request{method=, url=, ...}, for the client of Sentry. */
+/* request{method=, url=, ...}, with the flags as upvalue. */
 static int
-request_to_sentry(lua_State *L)
+request_with_flags(lua_State *L)
 {
 	struct http_op *op;
 
@@ -497,15 +499,16 @@ request_to_sentry(lua_State *L)
 	lua_settop(L, 1);
 	(void)vm_task_check(L);
 	op = push_op(L, 1, 0);
-	op->to_sentry = 1;
+	op->flags = (int)lua_tointeger(L, lua_upvalueindex(1));
 	read_request(L, op, 0, 1, NULL, 0);
 	return start(L, op);
 }
 
 void
-http_push_to_sentry(lua_State *L)
+http_push_request(lua_State *L, int flags)
 {
-	lua_pushcfunction(L, request_to_sentry);
+	lua_pushinteger(L, flags);
+	lua_pushcclosure(L, request_with_flags, 1);
 }
 
 /* http.all{ {...}, {...} } */

@@ -9,8 +9,13 @@
 
 #include <lua.h>
 
-/* Push a function like http.request, but for the server that the user has named
- * as Sentry: it may be anywhere.  Lua stack: [-0, +1, m] */
-void http_push_to_sentry(lua_State *L);
+/* Flags of a request. */
+#define HTTP_TO_SENTRY                                                         \
+	1            /* The user has named the server: it may be anywhere. */
+#define HTTP_FRESH 2 /* On a connection of its own. */
+
+/* Push a function like http.request with those flags.  Lua stack: [-0, +1, m]
+ */
+void http_push_request(lua_State *L, int flags);
 
 #endif /* !SCRIPT_L_HTTP_H_ */

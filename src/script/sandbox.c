@@ -37,6 +37,7 @@ static const struct module {
     {"json", luaopen_moonpost_json, 1},
     {"kv", luaopen_moonpost_kv, 1},
     {"log", luaopen_moonpost_log, 1},
+    {"oauth", luaopen_moonpost_oauth, 1},
     {"schedule", luaopen_moonpost_schedule, 1},
     {"secret", luaopen_moonpost_secret, 1},
     {"sentry", luaopen_moonpost_sentry, 1},

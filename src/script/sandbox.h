@@ -41,6 +41,7 @@ int luaopen_moonpost_issue_link(lua_State *L);
 int luaopen_moonpost_json(lua_State *L);
 int luaopen_moonpost_kv(lua_State *L);
 int luaopen_moonpost_log(lua_State *L);
+int luaopen_moonpost_oauth(lua_State *L);
 int luaopen_moonpost_schedule(lua_State *L);
 int luaopen_moonpost_secret(lua_State *L);
 int luaopen_moonpost_sentry(lua_State *L);
