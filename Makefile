@@ -22,7 +22,7 @@ B       := $(BUILD)/$(MODE)
 PROG    := moonpost
 VERSION := 0.1.0
 PKGS    := lua5.4 lua5.4-cjson libevent libevent_pthreads libevent_openssl \
-	openssl sqlite3 yaml-0.1 libpcre2-8 libcurl
+	openssl sqlite3 yaml-0.1 libpcre2-8 libcurl libqrencode
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith \

@@ -138,10 +138,12 @@ struct config {
 	int list;
 	char *out;
 	struct config_address preview_listen;
+	int pkce;
 	int print;
 	char *q;
 	char *resource;
 	char *schema;
+	char *scope;
 	char *script;
 	char *secret;
 	struct config_list set;

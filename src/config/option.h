@@ -38,9 +38,12 @@ enum option_command {
 	OPTION_FOR_SCRIPTS = 1 << 10,
 	OPTION_FOR_CONTROL = 1 << 11, /* pause, resume, discard */
 	OPTION_FOR_SIM = 1 << 13,
+	OPTION_FOR_LOGIN = 1 << 14,
 	OPTION_FOR_TYPES = 1 << 15,
 	OPTION_FOR_UI_SCHEMA = 1 << 17,
 	OPTION_FOR_PREVIEW = 1 << 18,
+	OPTION_FOR_TOKEN = 1 << 19,
+	OPTION_FOR_LOGOUT = 1 << 20,
 	OPTION_FOR_ALL = 0xFFFFFF,
 };
 

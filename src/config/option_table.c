@@ -26,6 +26,9 @@
 #define SCRIPTS OPTION_FOR_SCRIPTS
 #define CONTROL OPTION_FOR_CONTROL
 #define SIM OPTION_FOR_SIM
+#define LOGIN OPTION_FOR_LOGIN
+#define TOKEN OPTION_FOR_TOKEN
+#define LOGOUT OPTION_FOR_LOGOUT
 #define TYPES OPTION_FOR_TYPES
 #define UI_SCHEMA OPTION_FOR_UI_SCHEMA
 #define PREVIEW OPTION_FOR_PREVIEW
@@ -80,7 +83,7 @@ const struct option option_table[] = {
     {.name = "client-id",
 	.type = OPTION_STRING,
 	.flags = OPTION_NO_FLAG,
-	.commands = SERVE | SIM,
+	.commands = SERVE | SIM | LOGIN,
 	.env = "SENTRY_CLIENT_ID",
 	.metavar = "ID",
 	.offset = FIELD(client_id),
@@ -153,7 +156,7 @@ const struct option option_table[] = {
 	.help = "CPU time of a script between two waits"},
     {.name = "data",
 	.type = OPTION_STRING,
-	.commands = SERVE | SEND | CONSOLE,
+	.commands = SERVE | SEND | CONSOLE | LOGIN | TOKEN | LOGOUT,
 	.metavar = "DIR",
 	.preset = "data",
 	.offset = FIELD(data),
@@ -245,7 +248,8 @@ const struct option option_table[] = {
     {.name = "json",
 	.type = OPTION_BOOL,
 	.flags = OPTION_ONCE,
-	.commands = SEND | CHECK | VALIDATE | CHANNELS | CONSOLE | SIM | TYPES,
+	.commands = SEND | CHECK | VALIDATE | CHANNELS | CONSOLE | SIM | TYPES |
+		    LOGIN | TOKEN,
 	.preset = "off",
 	.offset = FIELD(json),
 	.help = "print JSON"},
@@ -260,7 +264,7 @@ const struct option option_table[] = {
     {.name = "key",
 	.type = OPTION_LIST,
 	.flags = OPTION_NO_FLAG | OPTION_SECRET | OPTION_COMMAS,
-	.commands = SERVE,
+	.commands = SERVE | LOGIN | TOKEN,
 	.metavar = "KEY",
 	.preset_note = "made at the first start and kept in the data folder",
 	.offset = FIELD(keys),
@@ -391,6 +395,13 @@ const struct option option_table[] = {
 	.metavar = "DIR",
 	.offset = FIELD(out),
 	.help = "write the files into this folder"},
+    {.name = "pkce",
+	.type = OPTION_BOOL,
+	.flags = OPTION_ONCE,
+	.commands = LOGIN,
+	.preset = "off",
+	.offset = FIELD(pkce),
+	.help = "log in with the browser of this machine, not with a code"},
     {.name = "print",
 	.type = OPTION_BOOL,
 	.flags = OPTION_ONCE,
@@ -494,6 +505,16 @@ const struct option option_table[] = {
 	.metavar = "FILE",
 	.offset = FIELD(schema),
 	.help = "check against the JSON Schema in FILE"},
+    {.name = "scope",
+	.type = OPTION_STRING,
+	.flags = OPTION_ONCE,
+	.commands = LOGIN,
+	.metavar = "SCOPES",
+	.preset = "org:read project:read team:read member:read event:read "
+		  "event:write",
+	.offset = FIELD(scope),
+	.help = "what the token is to be good for, scopes of Sentry's with "
+		"blanks between"},
     {.name = "script",
 	.type = OPTION_STRING,
 	.flags = OPTION_ONCE,
@@ -526,7 +547,7 @@ const struct option option_table[] = {
     {.name = "sentry-url",
 	.type = OPTION_STRING,
 	.flags = OPTION_NO_FLAG,
-	.commands = SERVE,
+	.commands = SERVE | LOGIN | TOKEN,
 	.env = "SENTRY_URL",
 	.metavar = "URL",
 	.preset = "https://sentry.io",

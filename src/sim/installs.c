@@ -32,6 +32,14 @@ refuse(struct installs_refusal *ret, const char *detail)
 	return -1;
 }
 
+/* How long something lasts here that lasts ${ms} at Sentry. */
+static uint64_t
+lasts(const struct installs *installs, uint64_t ms)
+{
+	ms /= installs->scale;
+	return ms < INSTALLS_LEAST_MS ? INSTALLS_LEAST_MS : ms;
+}
+
 static int
 is_same(const char *secret, struct str given)
 {
@@ -92,7 +100,7 @@ installs_add(struct installs *installs, const char *org, const char *webhook,
 	install->published = published;
 	random_hex(install->code, INSTALLS_CODE_HEX / 2);
 	install->code_until_unix_ms =
-	    now_unix_ms + INSTALLS_CODE_MS / installs->scale;
+	    now_unix_ms + lasts(installs, INSTALLS_CODE_MS);
 	installs->items = mem_grow(installs->items, &installs->cap,
 	    installs->n + 1, sizeof(struct install *));
 	installs->items[installs->n++] = install;
@@ -167,7 +175,7 @@ give_token(
 	install->token_id = installs->next_token_id++;
 	install->token_created_unix_ms = now_unix_ms;
 	install->token_until_unix_ms =
-	    now_unix_ms + INSTALLS_TOKEN_MS / installs->scale;
+	    now_unix_ms + lasts(installs, INSTALLS_TOKEN_MS);
 }
 
 int

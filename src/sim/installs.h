@@ -19,6 +19,7 @@
 /* How long things live, and a token's length. */
 #define INSTALLS_CODE_MS (10 * UINT64_C(60000))
 #define INSTALLS_TOKEN_MS (8 * UINT64_C(3600000))
+#define INSTALLS_LEAST_MS UINT64_C(1000)
 #define INSTALLS_TOKEN_HEX 64
 #define INSTALLS_CODE_HEX 32
 
@@ -55,7 +56,7 @@ struct installs_refusal {
  * installs_create(client_id, secrets, nsecrets, scale):
  * No installation yet, of the integration that ${client_id} and any of the
  * ${nsecrets} secrets are of.  All that lasts some time lasts that time divided
- * by ${scale}.
+ * by ${scale}, but a second at least.
  *
  * Ownership: keeps ${client_id} and ${secrets}; the caller frees with
  *            installs_free().

@@ -196,7 +196,9 @@ sim_reply(struct sim_call *call, int status, struct buf *json)
 	struct str answer = {buf_text(json), json->len};
 	size_t i;
 
-	if (json->len > 0)
+	if (json->len > 0 &&
+	    (call->nheaders == 0 ||
+		strcmp(call->headers[0].name, "Content-Type") != 0))
 		sim_header(call, "Content-Type", "application/json");
 	if (call->is_api)
 		put_limit(call);

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -339,7 +340,74 @@ device_code(struct sim_call *call)
 	sim_reply(call, 200, &json);
 }
 
+/* The page on which a person enters a code, and what became of it. */
+static void
+reply_page(
+    struct sim_call *call, int status, const char *code, const char *text)
+{
+	struct buf page = BUF_INIT;
+
+	buf_printf(&page,
+	    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+	    "<title>moonpost sim</title>\n<h1>Authorize a device</h1>\n"
+	    "<p>%s</p>\n<form method=\"post\" action=\"/oauth/device/\">\n"
+	    "<input name=\"user_code\" value=\"%s\" placeholder=\"XXXX-XXXX\" "
+	    "aria-label=\"code\" required>\n"
+	    "<button name=\"action\" value=\"approve\">Approve</button>\n"
+	    "<button name=\"action\" value=\"deny\">Deny</button>\n</form>\n",
+	    text, code);
+	sim_header(call, "Content-Type", "%s", "text/html; charset=utf-8");
+	sim_reply(call, status, &page);
+}
+
+/* A copy of a code without what could be markup. */
+static char *
+plain_code(char *code)
+{
+	char *to = code, *from;
+
+	for (from = code; from != NULL && *from != '\0'; from++) {
+		if (isalnum((unsigned char)*from) || *from == '-')
+			*to++ = *from;
+	}
+	if (code == NULL)
+		return mem_strdup("");
+	*to = '\0';
+	return code;
+}
+
+static void
+device_page(struct sim_call *call)
+{
+	char *code = plain_code(form_get(httpd_query(call->req), "user_code"));
+
+	reply_page(call, 200, code,
+	    "A program wants to act for you. Is this the code that it shows?");
+	free(code);
+}
+
+static void
+device_decide(struct sim_call *call)
+{
+	struct str form = httpd_body(call->req);
+	char *code = plain_code(form_get(form, "user_code")),
+	     *action = form_get(form, "action");
+	int approve = action != NULL && strcmp(action, "approve") == 0;
+
+	if (users_decide(call->sim->users, str_of(code),
+		approve ? USERS_APPROVE : USERS_DENY) == -1)
+		reply_page(call, 400, code, "No device waits with this code.");
+	else
+		reply_page(call, 200, "",
+		    approve ? "Approved. You can close this page."
+			    : "Denied. You can close this page.");
+	free(code);
+	free(action);
+}
+
 const struct sim_route sim_oauth_routes[] = {
+    {HTTPD_GET, "/oauth/device/", device_page},
+    {HTTPD_POST, "/oauth/device/", device_decide},
     {HTTPD_GET, "/oauth/authorize/", authorize},
     {HTTPD_POST, "/oauth/token/", token},
     {HTTPD_POST, "/oauth/device/code/", device_code},

@@ -69,15 +69,18 @@ users_token_s(const struct users *users)
 }
 
 uint64_t
-users_device_s(const struct users *users)
-{
-	return whole_seconds(USERS_DEVICE_S, users->scale);
-}
-
-uint64_t
 users_interval_s(const struct users *users)
 {
 	return whole_seconds(USERS_INTERVAL_S, users->scale);
+}
+
+uint64_t
+users_device_s(const struct users *users)
+{
+	uint64_t lives_s = whole_seconds(USERS_DEVICE_S, users->scale),
+		 polls_s = USERS_POLLS * users_interval_s(users);
+
+	return lives_s < polls_s ? polls_s : lives_s;
 }
 
 /* ---- their lives ----------------------------------------------------------
@@ -265,7 +268,8 @@ users_add_code(struct users *users, const char *redirect_uri, const char *scope,
 	code->redirect_uri = mem_strdup(redirect_uri);
 	code->scope = mem_strdup(scope);
 	code->challenge = mem_strdup(challenge);
-	code->until_unix_ms = now_unix_ms + USERS_CODE_MS / users->scale;
+	code->until_unix_ms =
+	    now_unix_ms + whole_seconds(USERS_CODE_S, users->scale) * 1000;
 	return code->code;
 }
 

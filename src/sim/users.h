@@ -20,9 +20,12 @@
 #define USERS_USER_CODE_SIZE 10 /* "XXXX-XXXX" and its NUL. */
 
 #define USERS_TOKEN_S (30 * UINT64_C(86400))
-#define USERS_CODE_MS (10 * UINT64_C(60000))
+#define USERS_CODE_S UINT64_C(600)
 #define USERS_DEVICE_S UINT64_C(600)
 #define USERS_INTERVAL_S UINT64_C(5)
+
+/* However fast time goes, a device has so many polls. */
+#define USERS_POLLS 10
 
 /* Of each kind; later ones push the oldest out. */
 #define USERS_MAX 1000
@@ -48,7 +51,8 @@ enum users_decision {
 	USERS_SLOW_DOWN, /* The next poll is told so. */
 };
 
-/* As installs_create(): everything lasts its time divided by ${scale}. */
+/* As installs_create(): everything lasts its time divided by ${scale}, but a
+ * second at least. */
 struct users *users_create(uint64_t scale);
 void users_free(struct users *users);
 

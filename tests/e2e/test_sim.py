@@ -10,7 +10,7 @@ import time
 import uuid
 
 import golden
-from sim import CLIENT_ID, CLIENT_SECRET, Sim
+from sim import CLIENT_ID, CLIENT_SECRET, DEVICE_GRANT, Sim
 
 
 def jwt(secret=CLIENT_SECRET, lasts=60, **claims):
@@ -70,6 +70,21 @@ def test_pages_of_issues():
             assert results == ("true" if rows == 100 else "false")
             path = url[len(sim.url + "/api/0"):]
         assert len(set(seen)) == 250
+
+
+def test_a_person_confirms_on_the_page():
+    with Sim() as sim:
+        for action, said in (("approve", "Approved."), ("deny", "Denied.")):
+            device = sim.form("/oauth/device/code/", client_id=CLIENT_ID).json
+            page = sim.request("GET", device["verification_uri_complete"][len(sim.url):])
+            assert page.status == 200 and page.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert f'value="{device["user_code"]}"'.encode() in page.body
+            assert said.encode() in sim.form("/oauth/device/", user_code=device["user_code"].lower(), action=action).body
+            answer = sim.token(grant_type=DEVICE_GRANT, client_id=CLIENT_ID, device_code=device["device_code"])
+            assert answer.status == (200 if action == "approve" else 400), answer
+        assert sim.form("/oauth/device/", user_code="none", action="approve").status == 400
+        page = sim.request("GET", "/oauth/device/?user_code=%22%3E%3Cscript%3E")
+        assert b"<script" not in page.body
 
 
 def test_no_secret_is_in_log_or_calls():
