@@ -169,11 +169,11 @@ sim_header(struct sim_call *call, const char *name, const char *fmt, ...)
 static void
 put_limit(struct sim_call *call)
 {
-	const struct sim *sim = call->sim;
-	uint64_t left = sim->window_used >= LIMIT_REQUESTS
+	const struct sim_window *window = call->window;
+	uint64_t left = window->used >= LIMIT_REQUESTS
 			    ? 0
-			    : LIMIT_REQUESTS - sim->window_used,
-		 reset_s = sim->window_unix_s + LIMIT_WINDOW_S;
+			    : LIMIT_REQUESTS - window->used,
+		 reset_s = window->begin_unix_s + LIMIT_WINDOW_S;
 
 	if (call->limited_s > 0) {
 		left = 0;
@@ -190,11 +190,23 @@ put_limit(struct sim_call *call)
 	    LIMIT_CONCURRENT - 1);
 }
 
+static void
+call_free(struct sim_call *call)
+{
+	size_t i;
+
+	TAILQ_REMOVE(&call->sim->open, call, entry);
+	for (i = 0; i < call->nheaders; i++)
+		free(call->header_text[i]);
+	jdoc_free(&call->doc);
+	sim_ui_free(call->ui);
+	free(call);
+}
+
 void
 sim_reply(struct sim_call *call, int status, struct buf *json)
 {
 	struct str answer = {buf_text(json), json->len};
-	size_t i;
 
 	if (json->len > 0 &&
 	    (call->nheaders == 0 ||
@@ -210,11 +222,8 @@ sim_reply(struct sim_call *call, int status, struct buf *json)
 	else
 		httpd_reply(
 		    call->req, status, call->headers, call->nheaders, answer);
-	for (i = 0; i < call->nheaders; i++)
-		free(call->header_text[i]);
-	jdoc_free(&call->doc);
-	free(call);
 	buf_free(json);
+	call_free(call);
 }
 
 static void
@@ -439,18 +448,17 @@ take_planned(struct sim_plan *plan, struct str path)
 	return 1;
 }
 
-/* Count a request of the API.  Returns 0 if it is one too many. */
-static int
-within_limit(struct sim *sim, uint64_t now_unix_ms)
+/* The window of an address, the one that it is now. */
+static struct sim_window *
+find_window(struct sim *sim, struct str path, uint64_t now_unix_ms)
 {
-	uint64_t now_s = now_unix_ms / 1000;
+	uint64_t address = str_hash(path), now_s = now_unix_ms / 1000;
+	struct sim_window *window = &sim->windows[address % SIM_WINDOWS];
 
-	if (now_s >= sim->window_unix_s + LIMIT_WINDOW_S) {
-		sim->window_unix_s = now_s;
-		sim->window_used = 0;
-	}
-	sim->window_used++;
-	return sim->window_used <= LIMIT_REQUESTS;
+	if (window->address != address ||
+	    now_s >= window->begin_unix_s + LIMIT_WINDOW_S)
+		*window = (struct sim_window){address, now_s, 0};
+	return window;
 }
 
 static void
@@ -520,9 +528,14 @@ handle(struct httpd_request *req, void *cookie)
 
 	call->sim = sim;
 	call->req = req;
+	TAILQ_INSERT_TAIL(&sim->open, call, entry);
 	call->now_unix_ms = clock_unix_ms();
 	call->is_control = begins_with(path, "/sim/") || str_eq(path, STR("/"));
 	call->is_api = begins_with(path, "/api/");
+	if (call->is_api) {
+		call->window = find_window(sim, path, call->now_unix_ms);
+		call->window->used++;
+	}
 	route = find_route(httpd_method(req), path, call->part, &allow);
 	if (call->is_control && !is_trusted(req)) {
 		sim_reply_misuse(call,
@@ -530,7 +543,7 @@ handle(struct httpd_request *req, void *cookie)
 		    "web, no other host name");
 	} else if (!call->is_control && take_planned(&sim->fail, path)) {
 		reply_planned(call);
-	} else if (call->is_api && !within_limit(sim, call->now_unix_ms)) {
+	} else if (call->is_api && call->window->used > LIMIT_REQUESTS) {
 		reply_limited(call);
 	} else if (route != NULL) {
 		call->drop =
@@ -557,6 +570,7 @@ sim_create(const struct sim_options *options, int fd, struct sim **ret_sim,
 	struct fetch_options fetch = {.max_idle_connections = IDLE_CONNECTIONS};
 	struct sim *sim = mem_zalloc(sizeof(*sim));
 
+	TAILQ_INIT(&sim->open);
 	sim->options = *options;
 	sim->key = signature_key_create(
 	    options->secrets[0], strlen(options->secrets[0]));
@@ -596,11 +610,17 @@ plan_clear(struct sim_plan *plan)
 void
 sim_free(struct sim *sim)
 {
+	struct sim_call *call;
+
 	if (sim == NULL)
 		return;
-	httpd_free(sim->httpd);
 	sender_free(sim->sender);
 	fetch_free(sim->fetch);
+	while ((call = TAILQ_FIRST(&sim->open)) != NULL) {
+		httpd_hang_up(call->req);
+		call_free(call);
+	}
+	httpd_free(sim->httpd);
 	guard_free(sim->guard);
 	signature_key_free(sim->key);
 	installs_free(sim->installs);

@@ -26,9 +26,8 @@ is_url(const char *s)
 		   strncmp(s, "https://", 8) == 0);
 }
 
-/* A member that is a URL: 0, or -1 and ${call} was answered. */
-static int
-get_url(struct sim_call *call, const struct jval *body, const char *name,
+int
+sim_get_url(struct sim_call *call, const struct jval *body, const char *name,
     char **ret)
 {
 	if (sim_get_text(call, body, name, ret) == -1)
@@ -55,10 +54,8 @@ reply_done(struct sim_call *call)
 	sim_reply(call, 200, &json);
 }
 
-/* The installation that a body names, or the newest; NULL if there is none and
- * ${call} was answered. */
-static struct install *
-get_install(struct sim_call *call, const struct jval *body)
+struct install *
+sim_get_install(struct sim_call *call, const struct jval *body)
 {
 	struct installs *installs = call->sim->installs;
 	struct install *install = NULL;
@@ -94,8 +91,8 @@ install(struct sim_call *call)
 	int published = 0;
 
 	if (body == NULL || sim_get_text(call, body, "org", &org) == -1 ||
-	    get_url(call, body, "url", &url) == -1 ||
-	    get_url(call, body, "setup", &setup) == -1 ||
+	    sim_get_url(call, body, "url", &url) == -1 ||
+	    sim_get_url(call, body, "setup", &setup) == -1 ||
 	    sim_get_bool(call, body, "published", &published) == -1)
 		goto out;
 	if (!is_slug(org)) {
@@ -145,7 +142,7 @@ expire(struct sim_call *call)
 		sim_reply_misuse(call, "what must be token, code or users");
 		goto out;
 	}
-	found = get_install(call, body);
+	found = sim_get_install(call, body);
 	if (found == NULL)
 		goto out;
 	if (strcmp(what, "token") == 0)
@@ -331,7 +328,7 @@ emit(struct sim_call *call)
 	int published;
 
 	if (body == NULL || sim_get_text(call, body, "event", &event) == -1 ||
-	    get_url(call, body, "url", &url) == -1)
+	    sim_get_url(call, body, "url", &url) == -1)
 		goto out;
 	set = jdoc_gets(body, "set");
 	if (event == NULL) {
@@ -348,7 +345,7 @@ emit(struct sim_call *call)
 	/* Without one the sample's own installation is as good. */
 	if (jdoc_gets(body, "installation") != NULL ||
 	    installs_count(call->sim->installs) > 0) {
-		from = get_install(call, body);
+		from = sim_get_install(call, body);
 		if (from == NULL)
 			goto out;
 	}
@@ -419,6 +416,27 @@ forget_calls(struct sim_call *call)
 	reply_done(call);
 }
 
+/* ---- / --------------------------------------------------------------------
+ */
+
+static void
+show_routes(struct sim_call *call)
+{
+	const struct sim_route *route;
+	struct buf page = BUF_INIT;
+
+	buf_puts(&page, "moonpost sim, a stand-in for Sentry (docs/sim.md)\n\n"
+			"What happens here is said by these, with JSON:\n\n");
+	for (route = sim_control_routes; route->path != NULL; route++)
+		buf_printf(&page, "  %-6s %s%s\n",
+		    route->method == HTTPD_POST  ? "POST"
+		    : route->method == HTTPD_GET ? "GET"
+						 : "DELETE",
+		    call->sim->options.url, route->path);
+	sim_header(call, "Content-Type", "%s", "text/plain; charset=utf-8");
+	sim_reply(call, 200, &page);
+}
+
 const struct sim_route sim_control_routes[] = {
     {HTTPD_POST, "/sim/install", install},
     {HTTPD_POST, "/sim/expire", expire},
@@ -427,8 +445,10 @@ const struct sim_route sim_control_routes[] = {
     {HTTPD_POST, "/sim/fail", fail},
     {HTTPD_POST, "/sim/drop", drop},
     {HTTPD_POST, "/sim/emit", emit},
+    {HTTPD_POST, "/sim/ui", sim_ui},
     {HTTPD_POST, "/sim/issues", make_issues},
     {HTTPD_GET, "/sim/calls", list_calls},
     {HTTPD_DELETE, "/sim/calls", forget_calls},
+    {HTTPD_GET, "/", show_routes},
     {HTTPD_GET, NULL, NULL},
 };

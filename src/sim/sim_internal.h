@@ -7,6 +7,8 @@
  * Floor: 5 (sim).  May include base/, json/, crypto/, catalog/, net/.
  */
 
+#include <sys/queue.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +25,7 @@ struct install;
 struct issues;
 struct sender;
 struct signature_key;
+struct ui;
 struct users;
 
 /* Parts of a path that a '*' stands for. */
@@ -40,6 +43,16 @@ struct sim_plan {
 	uint64_t after_s; /* With 429: until the limit is reset. */
 };
 
+TAILQ_HEAD(sim_calls, sim_call);
+
+/* The second of the rate limit that one address is in. */
+#define SIM_WINDOWS 64
+struct sim_window {
+	uint64_t address; /* Its hash; another one begins anew. */
+	uint64_t begin_unix_s;
+	uint64_t used;
+};
+
 struct sim {
 	struct sim_options options;
 	struct httpd *httpd;
@@ -50,12 +63,12 @@ struct sim {
 	struct users *users;
 	struct issues *issues;
 	struct calls *calls;
+	struct sim_calls open; /* Not answered yet. */
 	struct sender *sender;
 	struct sim_plan fail;
 	struct sim_plan drop;
-	uint64_t refusals;      /* Further requests that a person denies. */
-	uint64_t window_unix_s; /* Of the rate limit. */
-	uint64_t window_used;   /* Requests in it. */
+	uint64_t refusals; /* Further requests that a person denies. */
+	struct sim_window windows[SIM_WINDOWS]; /* By the address's hash. */
 };
 
 /* One request that came in. */
@@ -64,7 +77,8 @@ struct sim_call {
 	struct httpd_request *req;
 	uint64_t now_unix_ms;
 	struct str part[SIM_PARTS];
-	int is_control;          /* For /sim/: not recorded. */
+	int is_control;            /* For /sim/: not recorded. */
+	struct sim_window *window; /* Of its address; of the API alone. */
 	int is_api;              /* Its answer has the headers of the limit. */
 	int drop;                /* The answer is to be lost. */
 	uint64_t limited_s;      /* Its limit is reset so much later; 0: as
@@ -74,6 +88,8 @@ struct sim_call {
 	char *header_text[SIM_HEADERS]; /* Values of headers[], owned. */
 	struct httpd_header headers[SIM_HEADERS];
 	size_t nheaders;
+	struct ui *ui; /* What it waits for, if it does; owned. */
+	TAILQ_ENTRY(sim_call) entry;
 };
 
 typedef void sim_route_cb(struct sim_call *call);
@@ -154,5 +170,17 @@ int sim_get_count(struct sim_call *call, const struct jval *body,
     const char *name, uint64_t max, uint64_t *ret) ATTR_MUSTCHECK;
 int sim_get_bool(struct sim_call *call, const struct jval *body,
     const char *name, int *ret) ATTR_MUSTCHECK;
+
+/* The same for a member that is an http or https URL. */
+int sim_get_url(struct sim_call *call, const struct jval *body,
+    const char *name, char **ret) ATTR_MUSTCHECK;
+
+/* The installation that a body names, or the newest; NULL if there is none and
+ * ${call} was answered. */
+struct install *sim_get_install(struct sim_call *call, const struct jval *body);
+
+/* POST /sim/ui: ask a UI component as Sentry does, and judge its answer. */
+void sim_ui(struct sim_call *call);
+void sim_ui_free(struct ui *ui);
 
 #endif /* !SIM_SIM_INTERNAL_H_ */

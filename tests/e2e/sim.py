@@ -80,7 +80,7 @@ class Sim:
         finally:
             conn.close()
 
-    def control(self, what, **body):
+    def control(self, what, /, **body):
         """POST /sim/...; what came of it, as data."""
         answer = self.request("POST", f"/sim/{what}", json.dumps(body), {"Content-Type": "application/json"})
         assert answer.status == 200, answer
