@@ -45,9 +45,7 @@ class User:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
 
     def run(self, *args):
-        process = self.start(*args)
-        out, err = process.communicate(timeout=PATIENCE_S)
-        return process.returncode, out, err
+        return self.finish(self.start(*args))
 
     def begin(self, *args):
         """Start a login and read what it wants to be done."""
@@ -55,7 +53,10 @@ class User:
         return process, json.loads(process.stdout.readline())
 
     def finish(self, process):
-        out, err = process.communicate(timeout=PATIENCE_S)
+        try:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()   # Nothing stays behind where a test has failed.
         return process.returncode, out, err
 
     def log_in(self, sim):
