@@ -18,6 +18,7 @@ const struct cmd_entry *const cmd_table[] = {
     &cmd_serve,
     &cmd_send,
     &cmd_check,
+    &cmd_test,
     &cmd_validate,
     &cmd_channels,
     &cmd_types,

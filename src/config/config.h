@@ -136,6 +136,7 @@ struct config {
 	int json;
 	uint64_t limit;
 	int list;
+	char *only;
 	char *out;
 	struct config_address preview_listen;
 	int pkce;

@@ -37,6 +37,7 @@ enum option_command {
 	OPTION_FOR_TAIL = 1 << 9,
 	OPTION_FOR_SCRIPTS = 1 << 10,
 	OPTION_FOR_CONTROL = 1 << 11, /* pause, resume, discard */
+	OPTION_FOR_TEST = 1 << 12,
 	OPTION_FOR_SIM = 1 << 13,
 	OPTION_FOR_LOGIN = 1 << 14,
 	OPTION_FOR_TYPES = 1 << 15,

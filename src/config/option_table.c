@@ -29,6 +29,7 @@
 #define LOGIN OPTION_FOR_LOGIN
 #define TOKEN OPTION_FOR_TOKEN
 #define LOGOUT OPTION_FOR_LOGOUT
+#define TEST OPTION_FOR_TEST
 #define TYPES OPTION_FOR_TYPES
 #define UI_SCHEMA OPTION_FOR_UI_SCHEMA
 #define PREVIEW OPTION_FOR_PREVIEW
@@ -111,8 +112,8 @@ const struct option option_table[] = {
     {.name = "config",
 	.type = OPTION_STRING,
 	.flags = OPTION_NO_FILE,
-	.commands = SERVE | SEND | CHECK | VALIDATE | CHANNELS | CONSOLE |
-		    UI_SCHEMA | TYPES | PREVIEW,
+	.commands = SERVE | SEND | CHECK | TEST | VALIDATE | CHANNELS |
+		    CONSOLE | UI_SCHEMA | TYPES | PREVIEW,
 	.metavar = "FILE",
 	.preset_note = "moonpost.lua beside the scripts folder",
 	.offset = FIELD(config),
@@ -147,7 +148,7 @@ const struct option option_table[] = {
 	.help = "send that many, each with an Idempotency-Key of its own"},
     {.name = "cpu-limit",
 	.type = OPTION_DURATION,
-	.commands = SERVE | CHECK | UI_SCHEMA | PREVIEW,
+	.commands = SERVE | CHECK | TEST | UI_SCHEMA | PREVIEW,
 	.metavar = "TIME",
 	.preset = "1s",
 	.min = MS(10),
@@ -213,7 +214,7 @@ const struct option option_table[] = {
 	.help = "print it as a test of the handlers that got it"},
     {.name = "handler-timeout",
 	.type = OPTION_DURATION,
-	.commands = SERVE | PREVIEW,
+	.commands = SERVE | TEST | PREVIEW,
 	.metavar = "TIME",
 	.preset = "30s",
 	.min = MS(10),
@@ -248,8 +249,8 @@ const struct option option_table[] = {
     {.name = "json",
 	.type = OPTION_BOOL,
 	.flags = OPTION_ONCE,
-	.commands = SEND | CHECK | VALIDATE | CHANNELS | CONSOLE | SIM | TYPES |
-		    LOGIN | TOKEN,
+	.commands = SEND | CHECK | TEST | VALIDATE | CHANNELS | CONSOLE | SIM |
+		    TYPES | LOGIN | TOKEN,
 	.preset = "off",
 	.offset = FIELD(json),
 	.help = "print JSON"},
@@ -372,13 +373,20 @@ const struct option option_table[] = {
 	.help = "longest request line and headers together"},
     {.name = "memory-limit",
 	.type = OPTION_SIZE,
-	.commands = SERVE | CHECK | UI_SCHEMA | PREVIEW,
+	.commands = SERVE | CHECK | TEST | UI_SCHEMA | PREVIEW,
 	.metavar = "SIZE",
 	.preset = "64MiB",
 	.min = MIB(1),
 	.max = GIB(4),
 	.offset = FIELD(memory_limit),
 	.help = "memory of one script"},
+    {.name = "only",
+	.type = OPTION_STRING,
+	.flags = OPTION_ONCE,
+	.commands = TEST,
+	.metavar = "TEXT",
+	.offset = FIELD(only),
+	.help = "only the tests with this text in their name or their file's"},
     {.name = "ordering",
 	.type = OPTION_ENUM,
 	.commands = SERVE,
@@ -493,7 +501,8 @@ const struct option option_table[] = {
 	.help = "longest wait between two attempts"},
     {.name = "schema",
 	.type = OPTION_LIST,
-	.commands = SERVE | SEND | CHECK | CHANNELS | SIM | TYPES | PREVIEW,
+	.commands =
+	    SERVE | SEND | CHECK | TEST | CHANNELS | SIM | TYPES | PREVIEW,
 	.metavar = "FILE",
 	.offset = FIELD(schemas),
 	.help = "add the channels of an AsyncAPI 2.x document (YAML or JSON); "

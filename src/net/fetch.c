@@ -46,8 +46,9 @@ struct fetch_call {
 
 struct fetch {
 	CURLM *multi;
-	struct event_base *base;   /* Borrowed. */
-	const struct guard *guard; /* Borrowed; NULL: none. */
+	struct event_base *base;               /* Borrowed. */
+	const struct guard *guard;             /* Borrowed; NULL: none. */
+	const struct fetch_stand_in *stand_in; /* Borrowed; NULL: libcurl. */
 	struct event *timer;
 	TAILQ_HEAD(fetch_calls, fetch_call) calls;
 };
@@ -360,6 +361,9 @@ fetch_create(const struct fetch_options *options, struct err *err)
 	TAILQ_INIT(&fetch->calls);
 	fetch->base = options->base;
 	fetch->guard = options->guard;
+	fetch->stand_in = options->stand_in;
+	if (fetch->stand_in != NULL)
+		return fetch;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
 	    (fetch->multi = curl_multi_init()) == NULL ||
 	    (fetch->timer = evtimer_new(fetch->base, timer_cb, fetch)) ==
@@ -391,7 +395,7 @@ fetch_free(struct fetch *fetch)
 	if (fetch == NULL)
 		return;
 	while ((call = TAILQ_FIRST(&fetch->calls)) != NULL) {
-		call_free(call);
+		fetch_cancel(call);
 		assert(call != TAILQ_FIRST(&fetch->calls));
 	}
 	if (fetch->multi != NULL)
@@ -501,6 +505,11 @@ fetch_start(struct fetch *fetch, const struct fetch_request *request,
 	call->more = request->more;
 	call->max_bytes = request->max_bytes;
 	call->started_mono_ms = clock_mono_ms();
+	if (fetch->stand_in != NULL) {
+		*ret_call = call;
+		fetch->stand_in->start(fetch->stand_in->cookie, call, request);
+		return 0;
+	}
 	for (i = 0; i < request->nheaders; i++)
 		call->headers =
 		    curl_slist_append(call->headers, request->headers[i]);
@@ -531,5 +540,26 @@ fail:
 void
 fetch_cancel(struct fetch_call *call)
 {
+	const struct fetch_stand_in *stand_in = call->fetch->stand_in;
+
+	if (stand_in != NULL)
+		stand_in->cancel(stand_in->cookie, call);
+	call_free(call);
+}
+
+void
+fetch_answer(struct fetch_call *call, struct fetch_result *result)
+{
+	size_t bytes = result->headers.cap + result->body.cap;
+
+	if (bytes > 0 && call->more != NULL &&
+	    call->more(call->cookie, bytes) == -1) {
+		buf_free(&result->headers);
+		buf_free(&result->body);
+		result->status = 0;
+		(void)err_set(&result->err, ERR_UNAVAILABLE,
+		    "there is no room for the answer of %s", call->host);
+	}
+	call->done(call->cookie, result);
 	call_free(call);
 }

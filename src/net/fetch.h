@@ -21,7 +21,21 @@
 struct event_base;
 struct fetch;
 struct fetch_call;
+struct fetch_request;
 struct guard;
+
+/*
+ * Who answers calls instead of the network, in tests of handlers.
+ */
+struct fetch_stand_in {
+	void *cookie;
+	/* A call has begun: later, not from within this, fetch_answer() ends
+	 * it.  ${request} is borrowed. */
+	void (*start)(void *cookie, struct fetch_call *call,
+	    const struct fetch_request *request);
+	/* It was cancelled, and is gone when this returns. */
+	void (*cancel)(void *cookie, struct fetch_call *call);
+};
 
 struct fetch_options {
 	struct event_base *base;
@@ -31,6 +45,8 @@ struct fetch_options {
 	long max_host_connections;
 	long max_connections;
 	long max_idle_connections; /* Kept for reuse. */
+	/* NULL, or who answers; then the others do not matter. */
+	const struct fetch_stand_in *stand_in;
 };
 
 /* What came of a call. */
@@ -82,8 +98,8 @@ struct fetch_request {
  * Make a client.
  *
  * Errors:    ERR_INTERNAL     libcurl cannot start.
- * Ownership: keeps options->base and options->guard; the caller frees with
- *            fetch_free().
+ * Ownership: keeps options->base, ->guard and ->stand_in; the caller frees
+ *            with fetch_free().
  */
 struct fetch *fetch_create(
     const struct fetch_options *options, struct err *err) ATTR_MUSTCHECK;
@@ -110,5 +126,12 @@ int fetch_start(struct fetch *fetch, const struct fetch_request *request,
 
 /* End a call; its callback is not called.  Not from within a callback of it. */
 void fetch_cancel(struct fetch_call *call);
+
+/**
+ * fetch_answer(call, result):
+ * Answer a call that a stand-in was given; the bufs of ${result} may be empty
+ * when this returns, and are still the caller's to free.
+ */
+void fetch_answer(struct fetch_call *call, struct fetch_result *result);
 
 #endif /* !NET_FETCH_H_ */

@@ -5,16 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event.h>
 #include <lauxlib.h>
 #include <lua.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "net/fetch.h"
-#include "net/loop.h"
 
 #include "script/hold.h"
 #include "script/http_request.h"
@@ -37,7 +34,7 @@ struct http_call {
 	struct http_op *op;
 	struct http_request request;
 	struct fetch_call *fetch; /* While it is out. */
-	struct event *pause;      /* Until it is tried again. */
+	struct timer pause;       /* Until it is tried again. */
 	unsigned int attempt;
 	uint64_t begun_mono_ms; /* The attempt. */
 	struct fetch_result result;
@@ -91,7 +88,7 @@ record(const struct http_call *call, unsigned int status, const char *error)
 	struct proto_call m = {
 	    .method = str_of(call->request.method),
 	    .status = status,
-	    .duration_ms = clock_mono_ms() - call->begun_mono_ms,
+	    .duration_ms = timer_mono_ms(task->vm) - call->begun_mono_ms,
 	    .error = str_of(error),
 	};
 
@@ -115,10 +112,8 @@ http_close(void *cookie)
 			fetch_cancel(call->fetch);
 			record(call, 0, "the run ended before the answer came");
 		}
-		if (call->pause != NULL)
-			event_free(call->pause);
+		timer_stop(&call->pause);
 		call->fetch = NULL;
-		call->pause = NULL;
 		http_request_clear(&call->request);
 		result_clear(call);
 		hold_drop(op->vm, call->held_request);
@@ -138,7 +133,7 @@ http_gc(lua_State *L)
 static uint64_t
 left_ms(const struct vm_task *task)
 {
-	uint64_t spent = clock_mono_ms() - task->begun_mono_ms;
+	uint64_t spent = timer_mono_ms(task->vm) - task->begun_mono_ms;
 	uint64_t limit = task->vm->limits.handler_ms;
 
 	if (limit == 0)
@@ -164,7 +159,8 @@ retry_pause(const struct http_call *call)
 	if (r->err.code == ERR_BLOCKED || r->err.code == ERR_TOO_LARGE ||
 	    r->err.code == ERR_INVALID || r->err.code == ERR_UNAVAILABLE)
 		return -1;
-	pause = http_retry_after_ms(&r->headers, clock_unix_ms());
+	pause =
+	    http_retry_after_ms(&r->headers, timer_unix_ms(call->op->task->vm));
 	if (pause == -1) {
 		ms = (uint64_t)RETRY_FIRST_MS
 		     << (call->attempt < 8 ? call->attempt - 1 : 7);
@@ -186,14 +182,10 @@ finished(struct http_call *call)
 }
 
 static void
-pause_cb(evutil_socket_t fd, short what, void *cookie)
+pause_cb(void *cookie)
 {
 	struct http_call *call = cookie;
 
-	(void)fd;
-	(void)what;
-	event_free(call->pause);
-	call->pause = NULL;
 	result_clear(call);
 	if (begin(call, &call->result.err) == -1)
 		finished(call);
@@ -215,10 +207,8 @@ on_done(void *cookie, struct fetch_result *result)
 
 	pause = retry_pause(call);
 	if (pause >= 0) {
-		call->pause =
-		    evtimer_new(vm_task_base(call->op->task), pause_cb, call);
-		if (call->pause != NULL &&
-		    loop_arm(call->pause, (uint64_t)pause) == 0)
+		if (vm_task_timer(call->op->task, &call->pause, (uint64_t)pause,
+			pause_cb, call) == 0)
 			return;
 	}
 	finished(call);
@@ -233,7 +223,7 @@ begin(struct http_call *call, struct err *err)
 	struct fetch *client;
 
 	call->attempt++;
-	call->begun_mono_ms = clock_mono_ms();
+	call->begun_mono_ms = timer_mono_ms(call->op->task->vm);
 	request.method = call->request.method;
 	request.url = buf_text(&call->request.url);
 	request.headers = (const char *const *)call->request.headers;

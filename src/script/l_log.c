@@ -9,7 +9,6 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 
@@ -35,7 +34,7 @@ send(struct vm *vm, enum log_level level, const char *message,
 	    vm->script == NULL ? "" : vm->script->name);
 	(void)snprintf(text, sizeof(text), "%s", message);
 	log.level = (uint64_t)level;
-	log.at_unix_ms = clock_unix_ms();
+	log.at_unix_ms = timer_unix_ms(vm);
 	log.script = script;
 	log.message = text;
 	log.fields = fields;

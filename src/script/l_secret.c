@@ -51,6 +51,11 @@ absent(lua_State *L, const char *name)
 {
 	const struct vm_script *script = vm_of(L)->script;
 
+	if (vm_of(L)->host->clock != NULL)
+		return luaL_error(L,
+		    "no secret %s: give it to the script under test by "
+		    "t:secret(\"%s\", value)",
+		    name, name);
 	if (script == NULL || strcmp(script->integration, "default") == 0)
 		return luaL_error(L,
 		    "no secret %s: set %s in the environment of moonpost, or "

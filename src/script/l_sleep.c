@@ -2,15 +2,11 @@
  * sleep.  For users: lua/meta/sleep.d.lua
  */
 
-#include <event2/event.h>
-
 #include <lauxlib.h>
 #include <lua.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/str.h"
-#include "net/loop.h"
 
 #include "script/larg.h"
 #include "script/sandbox.h"
@@ -20,8 +16,8 @@
 
 /* A full userdata, anchored on the stack of the coroutine that waits. */
 struct sleep_op {
-	struct vm_task *task; /* Borrowed; valid while ev is there. */
-	struct event *ev;     /* NULL: closed. */
+	struct vm_task *task; /* Borrowed; valid while the timer is set. */
+	struct timer timer;
 };
 
 /* Close; also what __gc and a cancel do.  Harmless when closed already. */
@@ -30,9 +26,7 @@ sleep_close(void *cookie)
 {
 	struct sleep_op *op = cookie;
 
-	if (op->ev != NULL)
-		event_free(op->ev);
-	op->ev = NULL;
+	timer_stop(&op->timer);
 }
 
 static int
@@ -43,12 +37,10 @@ sleep_gc(lua_State *L)
 }
 
 static void
-sleep_cb(evutil_socket_t fd, short what, void *cookie)
+sleep_cb(void *cookie)
 {
 	struct sleep_op *op = cookie;
 
-	(void)fd;
-	(void)what;
 	vm_task_wake(op->task);
 }
 
@@ -67,7 +59,7 @@ static void
 check_deadline(lua_State *L, const struct vm_task *task, uint64_t ms)
 {
 	struct vm *vm = task->vm;
-	uint64_t spent = clock_mono_ms() - task->begun_mono_ms;
+	uint64_t spent = timer_mono_ms(vm) - task->begun_mono_ms;
 
 	/* Once it is over, the deadline itself comes at the next wait. */
 	if (vm->limits.handler_ms == 0 || spent >= vm->limits.handler_ms ||
@@ -93,11 +85,9 @@ l_sleep(lua_State *L)
 	check_deadline(L, task, ms);
 
 	op = lua_newuserdatauv(L, sizeof(*op), 0);
-	op->task = task;
-	op->ev = NULL;
+	*op = (struct sleep_op){.task = task};
 	luaL_setmetatable(L, SLEEP_OP);
-	op->ev = evtimer_new(vm_task_base(task), sleep_cb, op);
-	if (op->ev == NULL || loop_arm(op->ev, ms) == -1)
+	if (vm_task_timer(task, &op->timer, ms, sleep_cb, op) == -1)
 		return luaL_error(L, "cannot start a timer");
 	return vm_task_wait(task, sleep_close, op, sleep_k);
 }

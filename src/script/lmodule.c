@@ -3,7 +3,6 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 #include "script/lask.h"
@@ -40,7 +39,7 @@ static int
 core_left(lua_State *L)
 {
 	const struct vm_task *task = vm_task_check(L);
-	uint64_t spent_ms = clock_mono_ms() - task->begun_mono_ms;
+	uint64_t spent_ms = timer_mono_ms(task->vm) - task->begun_mono_ms;
 
 	if (task->deadline_ms == 0)
 		lua_pushnumber(L, 1e9);

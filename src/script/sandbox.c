@@ -52,12 +52,6 @@ static const struct module {
 static const char *const banned[] = {
     "dofile", "loadfile", "load", "loadstring", "warn"};
 
-/* Bytes of what os.date makes a text of. */
-#define MAX_DATE_FORMAT 1000
-
-/* What of os is harmless. */
-static const char *const os_kept[] = {"time", "date", "clock", "difftime"};
-
 static int
 sealed_newindex(lua_State *L)
 {
@@ -258,48 +252,6 @@ base_xpcall(lua_State *L)
 	return xpcall_done(L, status, 0);
 }
 
-/* Keep only the named fields of the table on top. */
-static void
-keep_only(lua_State *L, const char *const *names, size_t n)
-{
-	size_t i;
-
-	lua_createtable(L, 0, (int)n);
-	for (i = 0; i < n; i++) {
-		(void)lua_getfield(L, -2, names[i]);
-		lua_setfield(L, -2, names[i]);
-	}
-	lua_remove(L, -2);
-}
-
-/* os.date(format, time): a long format would take its time in C, where nothing
- * can stop it. */
-static int
-os_date(lua_State *L)
-{
-	size_t len = 0;
-
-	(void)luaL_optlstring(L, 1, "", &len);
-	luaL_argcheck(L, len <= MAX_DATE_FORMAT, 1,
-	    "the format of os.date is longer than 1000 bytes");
-	lua_settop(L, 2);
-	lua_pushvalue(L, lua_upvalueindex(1));
-	lua_insert(L, 1);
-	if (lua_isnil(L, 3))
-		lua_settop(L, 2);
-	lua_call(L, lua_gettop(L) - 1, 1);
-	return 1;
-}
-
-static void
-limit_os(lua_State *L)
-{
-	keep_only(L, os_kept, NELEMS(os_kept));
-	(void)lua_getfield(L, -1, "date");
-	lua_pushcclosure(L, os_date, 1);
-	lua_setfield(L, -2, "date");
-}
-
 /* The methods of strings are those of the library, and out of reach. */
 static void
 protect_strings(lua_State *L)
@@ -341,7 +293,7 @@ open_libraries(lua_State *L)
 		else if (strcmp(libraries[i].name, LUA_COLIBNAME) == 0)
 			lcoro_install(L);
 		else if (strcmp(libraries[i].name, LUA_OSLIBNAME) == 0)
-			limit_os(L);
+			los_install(L);
 		sandbox_seal(L, libraries[i].name);
 		/* modules[name] = _G[name] = the proxy */
 		lua_pushvalue(L, -1);

@@ -63,6 +63,10 @@ void ltable_install(lua_State *L);
 /* Replace what resumes or closes in the coroutine library on top. */
 void lcoro_install(lua_State *L);
 
+/* Replace the os library on top by what of it is harmless.
+ * Lua stack: [-1, +1, m] */
+void los_install(lua_State *L);
+
 /* require: modules, then lib/. */
 int lrequire(lua_State *L);
 

@@ -4,13 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event.h>
-
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "net/loop.h"
 
 #include "script/convert.h"
 #include "script/hold.h"
@@ -291,8 +288,7 @@ task_free(struct vm_task *task)
 	vm->ntasks--;
 	if (task->cancel != NULL)
 		task->cancel(task->cancel_cookie);
-	if (task->deadline != NULL)
-		event_free(task->deadline);
+	timer_stop(&task->deadline);
 	if (task->co != NULL)
 		set_task(task->co, NULL);
 	luaL_unref(vm->L, LUA_REGISTRYINDEX, task->event_ref);
@@ -481,7 +477,7 @@ task_end(struct vm_task *task, enum proto_result result, struct buf *error,
 	buf_free(error);
 	if (result == PROTO_ERROR && vm->traceback.len > 0)
 		outcome.traceback = buf_take(&vm->traceback);
-	outcome.duration_ms = clock_mono_ms() - task->begun_mono_ms;
+	outcome.duration_ms = timer_mono_ms(vm) - task->begun_mono_ms;
 	outcome.cpu_us = task->cpu_ns / NS_PER_US;
 	outcome.slice_us = task->slice_ns / NS_PER_US;
 	outcome.memory_bytes = vm->mem_peak;
@@ -589,13 +585,11 @@ after_slice(struct vm_task *task, int status, int n)
 }
 
 static void
-deadline_cb(evutil_socket_t fd, short what, void *cookie)
+deadline_cb(void *cookie)
 {
 	struct vm_task *task = cookie;
 	struct buf error = BUF_INIT;
 
-	(void)fd;
-	(void)what;
 	record_place(task->vm, task->co, task);
 	put_limit(&error, task->vm->where, "handler deadline of ");
 	str_put_duration(&error, task->deadline_ms);
@@ -603,20 +597,15 @@ deadline_cb(evutil_socket_t fd, short what, void *cookie)
 	task_end(task, PROTO_ERROR, &error, 0);
 }
 
-/* All deadlines of a vm are equally long, which libevent can make cheap. */
 static void
 set_deadline(struct vm_task *task)
 {
-	uint64_t ms = task->deadline_ms;
-	struct timeval tv = loop_timeval(ms);
-	const struct timeval *common;
+	struct vm *vm = task->vm;
 
-	if (ms == 0)
+	if (task->deadline_ms == 0)
 		return;
-	common = event_base_init_common_timeout(task->vm->base, &tv);
-	task->deadline = evtimer_new(task->vm->base, deadline_cb, task);
-	if (task->deadline == NULL ||
-	    evtimer_add(task->deadline, common != NULL ? common : &tv) == -1) {
+	if (timer_start_common(&task->deadline, vm->base, vm->host->clock,
+		task->deadline_ms, deadline_cb, task) == -1) {
 		(void)fputs("moonpost: no timer for a deadline\n", stderr);
 		abort();
 	}
@@ -667,7 +656,7 @@ vm_start(struct vm *vm, const struct vm_start *start)
 	task->results = start->results;
 	task->done = start->done;
 	task->cookie = start->cookie;
-	task->begun_mono_ms = clock_mono_ms();
+	task->begun_mono_ms = timer_mono_ms(vm);
 	(void)snprintf(task->what, sizeof(task->what), "%s", start->what);
 	TAILQ_INSERT_TAIL(&vm->tasks, task, entry);
 	vm->ntasks++;
@@ -722,10 +711,12 @@ vm_task_check(lua_State *L)
 	return task;
 }
 
-struct event_base *
-vm_task_base(struct vm_task *task)
+int
+vm_task_timer(struct vm_task *task, struct timer *timer, uint64_t ms,
+    timer_cb *cb, void *cookie)
 {
-	return task->vm->base;
+	return timer_start(
+	    timer, task->vm->base, task->vm->host->clock, ms, cb, cookie);
 }
 
 int

@@ -25,6 +25,7 @@ struct event_base;
 struct fetch;
 struct lua_State;
 struct questions;
+struct vclock;
 struct vm;
 struct vm_task;
 
@@ -53,6 +54,8 @@ struct vm_host {
 	struct questions *asks;
 	/* Where to write what runs; never NULL. */
 	struct proto_page *page;
+	/* The time of a test (script/timer.h); NULL: the machine's. */
+	struct vclock *clock;
 };
 
 /* What a state is for: kept, must outlive the vm. */

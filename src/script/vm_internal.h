@@ -16,6 +16,8 @@
  *   6. vm_task_wake(task): it runs k inside the coroutine, and k turns op into
  *      Lua results.  The task, op and the vm may be gone when it returns.
  *
+ * Time is what script/timer.h says: in a test of handlers it stands still.
+ *
  * A function that loops in C over what a script gave it looks at limits_expired
  * now and then, and returns vm_kill_cpu(L) if that is set.
  *
@@ -34,9 +36,8 @@
 #include "json/jdoc.h"
 
 #include "script/limits.h"
+#include "script/timer.h"
 #include "script/vm.h"
-
-struct event;
 
 /* Lua's own limit on the length of a chunk's name is less. */
 #define VM_WHERE_SIZE 160
@@ -66,13 +67,13 @@ struct vm_task {
 	void *cookie;
 	vm_cancel_cb *cancel; /* Not NULL while an operation is pending. */
 	void *cancel_cookie;
-	struct event *deadline; /* NULL if there is none. */
-	uint64_t deadline_ms;   /* How long it has; 0: for ever. */
-	int event_ref;          /* Its event table; LUA_NOREF if none. */
-	int steps_ref;          /* Its recorded steps; LUA_NOREF if it has no
-				 * delivery. */
-	size_t nsteps;          /* How many are recorded. */
-	struct buf identity;    /* What its idempotency keys are made of. */
+	struct timer deadline; /* Not set if there is none. */
+	uint64_t deadline_ms;  /* How long it has; 0: for ever. */
+	int event_ref;         /* Its event table; LUA_NOREF if none. */
+	int steps_ref;         /* Its recorded steps; LUA_NOREF if it has no
+				* delivery. */
+	size_t nsteps;         /* How many are recorded. */
+	struct buf identity;   /* What its idempotency keys are made of. */
 	uint64_t begun_mono_ms;
 	uint64_t cpu_ns;
 	uint64_t slice_ns;  /* The longest. */
@@ -161,8 +162,14 @@ struct vm_task *vm_task_check(lua_State *L);
 /* The task whose coroutine is ${L}, or NULL. */
 struct vm_task *vm_task_of(lua_State *L);
 
-/* The loop that drives ${task}. */
-struct event_base *vm_task_base(struct vm_task *task);
+/**
+ * vm_task_timer(task, timer, ms, cb, cookie):
+ * Start ${timer} for what ${task} waits for.
+ *
+ * Returns:   0, or -1 if there is no memory.
+ */
+int vm_task_timer(struct vm_task *task, struct timer *timer, uint64_t ms,
+    timer_cb *cb, void *cookie) ATTR_MUSTCHECK;
 
 /**
  * vm_task_wait(task, cancel, cookie, k):

@@ -27,6 +27,7 @@
 
 #include "script/bundle.h"
 #include "script/question.h"
+#include "script/testrun.h"
 #include "script/worker.h"
 #include "wire/proto.h"
 #include "wire/wall.h"
@@ -50,8 +51,8 @@
 /* Beside the host on a core, it gets about a third of it. */
 #define WORKER_NICE 5
 
-/* A secret that does not come within this is not there. */
-#define SECRET_TIMEOUT_MS 10000
+/* A secret, or what else is waited for, is not there if it takes longer. */
+#define ANSWER_TIMEOUT_MS 10000
 
 /* Connections to peers that are kept for the next request. */
 #define MAX_IDLE_CONNECTIONS 64
@@ -203,29 +204,35 @@ question_wrote(void *cookie)
 	(void)event_add(w->writable, NULL);
 }
 
+/* What a script waits for in its slice, and with it the worker. */
+struct urgent {
+	enum proto_type answer;
+	uint64_t id;
+	char *text; /* The answer's, for free(). */
+	char *more;
+};
+
 /*
- * Look for the answer to ${question} among the frames that have come, and take
- * it out.
+ * Look for the answer among the frames that have come, and take it out.
  *
  * Returns:   1 if it is there.
  */
 static int
-take_answer(struct worker *w, uint64_t question, char **ret_value)
+take_answer(struct worker *w, struct urgent *urgent)
 {
 	struct ipc_frame f;
 	struct err err = ERR_INIT;
-	char *rest = NULL;
 	size_t at = w->in_at;
 	ptrdiff_t n;
 
 	while ((n = ipc_next(w->in.data + at, w->in.len - at, &f, &err)) > 0) {
-		if (f.type != PROTO_SECRET_IS || f.id != question) {
+		if (f.type != urgent->answer || f.id != urgent->id) {
 			at += (size_t)n;
 			continue;
 		}
-		if (proto_get_texts(f.payload, ret_value, &rest) == -1)
-			*ret_value = NULL;
-		free(rest);
+		if (proto_get_texts(f.payload, &urgent->text, &urgent->more) ==
+		    -1)
+			urgent->text = urgent->more = NULL;
 		/* It is a secret: leave no copy behind. */
 		explicit_bzero(w->in.data + at, (size_t)n);
 		(void)memmove(w->in.data + at, w->in.data + at + n,
@@ -236,33 +243,54 @@ take_answer(struct worker *w, uint64_t question, char **ret_value)
 	return 0;
 }
 
-/* Ask the host and wait.  The frames that come before the answer are kept. */
-static char *
-host_secret(void *cookie, uint64_t bundle, const char *name)
+/* Wait for the answer to what is in w->out.  The frames that come before it are
+ * kept. */
+static void
+await(struct worker *w, struct urgent *urgent)
 {
-	struct worker *w = cookie;
-	uint64_t question = ++w->questions;
-	uint64_t end_ms = clock_mono_ms() + SECRET_TIMEOUT_MS, now;
+	uint64_t end_ms = clock_mono_ms() + ANSWER_TIMEOUT_MS, now;
 	struct pollfd p = {w->fd, 0, 0};
-	char *value = NULL;
 
-	proto_put_secret(&w->out, question, bundle, name);
 	for (;;) {
-		if (flush(w) == -1)
-			return NULL;
-		if (take_answer(w, question, &value))
-			return value;
-		if ((now = clock_mono_ms()) >= end_ms)
-			return NULL;
+		if (flush(w) == -1 || take_answer(w, urgent) ||
+		    (now = clock_mono_ms()) >= end_ms)
+			return;
 		p.events =
 		    (short)(POLLIN | (w->out.len > w->out_at ? POLLOUT : 0));
 		(void)poll(&p, 1, (int)(end_ms - now));
 		if ((p.revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
 		    receive(w) == -1) {
 			leave(w, 0);
-			return NULL;
+			return;
 		}
 	}
+}
+
+static char *
+host_secret(void *cookie, uint64_t bundle, const char *name)
+{
+	struct worker *w = cookie;
+	struct urgent urgent = {
+	    .answer = PROTO_SECRET_IS, .id = ++w->questions};
+
+	proto_put_secret(&w->out, urgent.id, bundle, name);
+	await(w, &urgent);
+	free(urgent.more);
+	return urgent.text;
+}
+
+static char *
+host_catalog(
+    void *cookie, const char *question, const char *body, char **ret_error)
+{
+	struct worker *w = cookie;
+	struct urgent urgent = {
+	    .answer = PROTO_CATALOG_IS, .id = ++w->questions};
+
+	proto_put_texts(&w->out, PROTO_CATALOG, urgent.id, question, body);
+	await(w, &urgent);
+	*ret_error = urgent.more;
+	return urgent.text;
 }
 
 /* As many as there are descriptors for. */
@@ -493,6 +521,21 @@ on_eval(struct worker *w, uint64_t id, struct str payload)
 	return name == NULL || source == NULL ? -1 : 0;
 }
 
+static int
+on_test(struct worker *w, uint64_t id, struct str payload)
+{
+	struct proto_test m;
+	char *json;
+
+	if (proto_get_test(payload, &m) == -1)
+		return -1;
+	json = testrun(&w->env, &m, host_catalog, w);
+	proto_put_texts(&w->out, PROTO_TESTED, id, json, NULL);
+	free(json);
+	proto_test_clear(&m);
+	return 0;
+}
+
 /* Do what one frame says.  Returns -1 if it is not in the protocol. */
 static int
 handle(struct worker *w, const struct ipc_frame *f)
@@ -514,6 +557,7 @@ handle(struct worker *w, const struct ipc_frame *f)
 	case PROTO_RUN:
 		return on_run(w, f->id, f->payload);
 	case PROTO_SECRET_IS:
+	case PROTO_CATALOG_IS:
 		return 0; /* Too late: nobody waits for it any more. */
 	case PROTO_PING:
 		proto_put_plain(&w->out, PROTO_PONG, f->id);
@@ -525,6 +569,8 @@ handle(struct worker *w, const struct ipc_frame *f)
 		return on_invoke(w, f->id, f->payload);
 	case PROTO_EVAL:
 		return on_eval(w, f->id, f->payload);
+	case PROTO_TEST:
+		return on_test(w, f->id, f->payload);
 	case PROTO_STEP_IS:
 	case PROTO_KV_IS:
 		return questions_answer(&w->asked, f->id, f->payload);

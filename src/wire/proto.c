@@ -110,21 +110,42 @@ proto_get_setup(struct str payload, struct proto_setup *ret)
 	return unpack_end(&u);
 }
 
+static void
+pack_libs(struct buf *out, const struct proto_lib *libs, size_t n)
+{
+	size_t i;
+
+	pack_u64(out, n);
+	for (i = 0; i < n; i++) {
+		pack_str(out, libs[i].name);
+		pack_str(out, libs[i].source);
+	}
+}
+
+static struct proto_lib *
+unpack_libs(struct unpack *u, size_t *ret_n)
+{
+	size_t i, n = unpack_count(u);
+	struct proto_lib *libs = n == 0 ? NULL : mem_array(n, sizeof(*libs));
+
+	*ret_n = n;
+	for (i = 0; i < n && !u->failed; i++) {
+		libs[i].name = unpack_str(u);
+		libs[i].source = unpack_str(u);
+	}
+	return libs;
+}
+
 void
 proto_put_load(struct buf *out, uint64_t bundle, const struct proto_load *m)
 {
 	size_t at = ipc_begin(out, PROTO_LOAD, bundle);
-	size_t i;
 
 	pack_text(out, m->integration);
 	pack_text(out, m->script);
 	pack_text(out, m->chunk);
 	pack_str(out, m->source);
-	pack_u64(out, m->nlibs);
-	for (i = 0; i < m->nlibs; i++) {
-		pack_str(out, m->libs[i].name);
-		pack_str(out, m->libs[i].source);
-	}
+	pack_libs(out, m->libs, m->nlibs);
 	ipc_end(out, at);
 }
 
@@ -132,20 +153,13 @@ int
 proto_get_load(struct str payload, struct proto_load *ret)
 {
 	struct unpack u = unpack_begin(payload);
-	size_t i;
 
 	*ret = (struct proto_load){0};
 	ret->integration = unpack_name(&u);
 	ret->script = unpack_name(&u);
 	ret->chunk = unpack_name(&u);
 	ret->source = unpack_str(&u);
-	ret->nlibs = unpack_count(&u);
-	if (ret->nlibs > 0)
-		ret->libs = mem_array(ret->nlibs, sizeof(*ret->libs));
-	for (i = 0; i < ret->nlibs && !u.failed; i++) {
-		ret->libs[i].name = unpack_str(&u);
-		ret->libs[i].source = unpack_str(&u);
-	}
+	ret->libs = unpack_libs(&u, &ret->nlibs);
 	if (unpack_end(&u) == 0)
 		return 0;
 	proto_load_clear(ret);
@@ -160,6 +174,51 @@ proto_load_clear(struct proto_load *m)
 	free(m->chunk);
 	free(m->libs);
 	*m = (struct proto_load){0};
+}
+
+void
+proto_put_test(struct buf *out, uint64_t id, const struct proto_test *m)
+{
+	size_t at = ipc_begin(out, PROTO_TEST, id);
+
+	pack_text(out, m->name);
+	pack_text(out, m->chunk);
+	pack_text(out, m->test);
+	pack_u64(out, m->wall_ms);
+	pack_str(out, m->source);
+	pack_libs(out, m->scripts, m->nscripts);
+	pack_libs(out, m->libs, m->nlibs);
+	ipc_end(out, at);
+}
+
+int
+proto_get_test(struct str payload, struct proto_test *ret)
+{
+	struct unpack u = unpack_begin(payload);
+
+	*ret = (struct proto_test){0};
+	ret->name = unpack_name(&u);
+	ret->chunk = unpack_name(&u);
+	ret->test = unpack_text(&u);
+	ret->wall_ms = unpack_u64(&u);
+	ret->source = unpack_str(&u);
+	ret->scripts = unpack_libs(&u, &ret->nscripts);
+	ret->libs = unpack_libs(&u, &ret->nlibs);
+	if (unpack_end(&u) == 0)
+		return 0;
+	proto_test_clear(ret);
+	return -1;
+}
+
+void
+proto_test_clear(struct proto_test *m)
+{
+	free(m->name);
+	free(m->chunk);
+	free(m->test);
+	free(m->scripts);
+	free(m->libs);
+	*m = (struct proto_test){0};
 }
 
 void

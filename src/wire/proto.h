@@ -41,6 +41,8 @@ enum proto_type {
 			  * proto_invoke; answer INVOKED. */
 	PROTO_REFUSE,    /* id: a port that the host listens on.  Scripts cannot
 			  * connect to it from now on. */
+	PROTO_TEST,      /* id: any.  struct proto_test; answer TESTED. */
+	PROTO_CATALOG_IS, /* id: of the question.  text (JSON), error. */
 
 	/* Worker to host. */
 	PROTO_READY = 100, /* Set up.  text: what of the process wall cannot
@@ -63,6 +65,10 @@ enum proto_type {
 			  * ASK_IS, which may take as long as a call of the
 			  * host to another server. */
 	PROTO_INVOKED,   /* id: of the invocation.  struct proto_invoked. */
+	PROTO_CATALOG,   /* id: of the question.  texts question, body: what
+			  * catalog_ask() answers.  A test waits for the answer,
+			  * and with it the worker: answer at once. */
+	PROTO_TESTED,    /* id: of the TEST.  text (JSON). */
 };
 
 /* A worker has at most so many STEP and KV open, and so many ASK; it holds the
@@ -101,6 +107,20 @@ struct proto_load {
 	char *chunk;  /* The name in messages: "scripts/on_issue.lua". */
 	struct str source;
 	struct proto_lib *libs; /* All of lib/, required or not. */
+	size_t nlibs;
+};
+
+/* Run one test of handlers, or say which there are. */
+struct proto_test {
+	char *name;  /* "on_issue_test" */
+	char *chunk; /* "scripts/on_issue_test.lua" */
+	char *test;  /* The function to run; NULL: list them. */
+	uint64_t
+	    wall_ms; /* Of the machine's time, after which it has failed. */
+	struct str source;
+	struct proto_lib *scripts; /* Of the same folder: what it may load. */
+	size_t nscripts;
+	struct proto_lib *libs;
 	size_t nlibs;
 };
 
@@ -286,6 +306,10 @@ void proto_put_load(
 int proto_get_load(struct str payload, struct proto_load *ret) ATTR_MUSTCHECK;
 void proto_load_clear(struct proto_load *m);
 
+void proto_put_test(struct buf *out, uint64_t id, const struct proto_test *m);
+int proto_get_test(struct str payload, struct proto_test *ret) ATTR_MUSTCHECK;
+void proto_test_clear(struct proto_test *m);
+
 void proto_put_loaded(
     struct buf *out, uint64_t bundle, const struct proto_loaded *m);
 int proto_get_loaded(
@@ -320,7 +344,8 @@ void proto_log_clear(struct proto_log *m);
 
 /*
  * Frames that carry numbers and texts only; NULL texts stay NULL.  SECRET_IS,
- * EVALUATED and READY are proto_put_texts(): value, NULL; text, error; missing,
+ * EVALUATED, READY, CATALOG, CATALOG_IS and TESTED are proto_put_texts():
+ * value, NULL; text, error; missing, NULL; question, body; text, error; text,
  * NULL.  The texts of
  * proto_get_texts() are to be freed with free().
  */

@@ -35,6 +35,7 @@ struct wait {
 	enum proto_type type;
 	uint64_t id;
 	const char *what; /* For messages: "scripts/x.lua". */
+	const char *late; /* The same: what it did not do in time. */
 	uint64_t end_mono_ms;
 	struct str payload; /* Of the answer, in remote->in. */
 };
@@ -85,9 +86,8 @@ wait_ready(
 		if (n > 0 || (n == -1 && errno == EINTR))
 			return 0;
 	}
-	return err_set(err, ERR_TIMEOUT,
-	    "%s did not finish loading within %g s", wait->what,
-	    (double)r->options.deadline_ms / 1000);
+	return err_set(err, ERR_TIMEOUT, "%s did not %s within %g s",
+	    wait->what, wait->late, (double)r->options.deadline_ms / 1000);
 }
 
 static int
@@ -150,6 +150,30 @@ answer_secret(struct remote *r, const struct wait *wait,
 	return send_all(r, wait, &out, err);
 }
 
+static int
+answer_catalog(struct remote *r, const struct wait *wait,
+    const struct ipc_frame *frame, struct err *err)
+{
+	char *question = NULL, *body = NULL, *json = NULL;
+	struct err why = ERR_INIT;
+	struct buf out = BUF_INIT;
+
+	if (proto_get_texts(frame->payload, &question, &body) == -1)
+		return err_set(err, ERR_INTERNAL,
+		    "%s: the worker process broke the protocol", wait->what);
+	if (r->options.catalog == NULL || question == NULL)
+		(void)err_set(&why, ERR_UNAVAILABLE, "there is no catalogue");
+	else if (r->options.catalog(
+		     r->options.cookie, question, body, &json, &why) == -1)
+		json = NULL;
+	proto_put_texts(&out, PROTO_CATALOG_IS, frame->id, json,
+	    json == NULL ? why.msg : NULL);
+	free(question);
+	free(body);
+	free(json);
+	return send_all(r, wait, &out, err);
+}
+
 /* Read until the answer is there, and nothing but it, in remote->in. */
 static int
 receive(struct remote *r, struct wait *wait, struct err *err)
@@ -169,6 +193,9 @@ receive(struct remote *r, struct wait *wait, struct err *err)
 			}
 			if (frame.type == PROTO_SECRET &&
 			    answer_secret(r, wait, &frame, err) == -1)
+				return -1;
+			if (frame.type == PROTO_CATALOG &&
+			    answer_catalog(r, wait, &frame, err) == -1)
 				return -1;
 			/* What it logs or pings is of no interest here. */
 			r->in.len -= (size_t)size;
@@ -225,8 +252,10 @@ remote_load(struct remote *r, const struct proto_load *load,
     struct proto_loaded *ret_loaded, struct err *err)
 {
 	struct buf out = BUF_INIT;
-	struct wait wait = {
-	    .type = PROTO_LOADED, .id = ++r->next_id, .what = load->chunk};
+	struct wait wait = {.type = PROTO_LOADED,
+	    .id = ++r->next_id,
+	    .what = load->chunk,
+	    .late = "finish loading"};
 
 	proto_put_load(&out, wait.id, load);
 	if (ask(r, &wait, &out, err) == -1)
@@ -250,8 +279,10 @@ remote_eval(struct remote *r, const char *name, const char *source,
     char **ret_json, struct err *err)
 {
 	struct buf out = BUF_INIT;
-	struct wait wait = {
-	    .type = PROTO_EVALUATED, .id = ++r->next_id, .what = name};
+	struct wait wait = {.type = PROTO_EVALUATED,
+	    .id = ++r->next_id,
+	    .what = name,
+	    .late = "finish loading"};
 	char *text = NULL, *why = NULL;
 	int rc = -1;
 
@@ -276,6 +307,32 @@ out:
 	free(text);
 	free(why);
 	return rc;
+}
+
+int
+remote_test(struct remote *r, const struct proto_test *test, char **ret_json,
+    struct err *err)
+{
+	struct buf out = BUF_INIT;
+	struct wait wait = {.type = PROTO_TESTED,
+	    .id = ++r->next_id,
+	    .what = test->test == NULL ? test->chunk : test->test,
+	    .late = "end"};
+	char *text = NULL, *rest = NULL;
+
+	proto_put_test(&out, wait.id, test);
+	if (ask(r, &wait, &out, err) == -1)
+		return -1;
+	if (proto_get_texts(wait.payload, &text, &rest) == -1 || text == NULL) {
+		free(text);
+		free(rest);
+		(void)stop(r);
+		return err_set(err, ERR_INTERNAL,
+		    "%s: the worker process broke the protocol", wait.what);
+	}
+	free(rest);
+	*ret_json = text;
+	return 0;
 }
 
 void

@@ -2,9 +2,9 @@
 #define WIRE_REMOTE_H_
 
 /*
- * A worker for a command that waits: loading a script to see whether it does,
- * or evaluating a file of configuration.  Whatever the code does, the caller
- * gets its answer within the deadline and lives on.
+ * A worker for somebody who waits: loading a script to see whether it does,
+ * evaluating a file of configuration, running a test of handlers.  Whatever the
+ * code does, the caller gets its answer within the deadline and lives on.
  *
  * Floor: 3 (wire).  May include base/.
  */
@@ -26,11 +26,18 @@ struct remote;
  */
 typedef const char *remote_secret_cb(void *cookie, const char *name);
 
+/**
+ * What a test of handlers asks of the catalogue: catalog_ask().
+ */
+typedef int remote_catalog_cb(void *cookie, const char *question,
+    const char *body, char **ret_json, struct err *err);
+
 struct remote_options {
-	const char *program;      /* NULL: this binary. */
-	struct proto_setup setup; /* The limits. */
-	uint64_t deadline_ms;     /* For one load or evaluation. */
-	remote_secret_cb *secret; /* NULL: there are none. */
+	const char *program;        /* NULL: this binary. */
+	struct proto_setup setup;   /* The limits. */
+	uint64_t deadline_ms;       /* For one load, evaluation or test. */
+	remote_secret_cb *secret;   /* NULL: there are none. */
+	remote_catalog_cb *catalog; /* NULL: no test is run. */
 	void *cookie;
 };
 
@@ -70,6 +77,18 @@ int remote_load(struct remote *remote, const struct proto_load *load,
  * Thread:    that of remote_open(); blocks.
  */
 int remote_eval(struct remote *remote, const char *name, const char *source,
+    char **ret_json, struct err *err) ATTR_MUSTCHECK;
+
+/**
+ * remote_test(remote, test, ret_json, err):
+ * Run a test, or list those of a file.
+ *
+ * Returns:   0, and *${ret_json} is what testrun() in script/testrun.h says.
+ * Errors:    those of remote_load().
+ * Ownership: the caller frees *${ret_json} with free().
+ * Thread:    that of remote_open(); blocks.
+ */
+int remote_test(struct remote *remote, const struct proto_test *test,
     char **ret_json, struct err *err) ATTR_MUSTCHECK;
 
 /* Stop the worker.  remote_close(NULL) has no effect. */

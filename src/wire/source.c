@@ -28,6 +28,7 @@ struct source {
 	atomic_size_t refs;
 	struct arena arena;
 	struct files scripts;
+	struct files tests;
 	struct files libs;
 	int has_links;
 };
@@ -49,14 +50,17 @@ has_suffix(const char *name, size_t len, const char *suffix)
 	return len > n && strcmp(name + len - n, suffix) == 0;
 }
 
-/* Whether a name in the folder is one of a script (or of a lib). */
+/* Whether a name in the folder is one of a script, of a lib or of a test. */
 static int
-is_ours(const char *name, int with_tests)
+is_ours(const char *name)
 {
-	size_t len = strlen(name);
+	return name[0] != '.' && has_suffix(name, strlen(name), SUFFIX);
+}
 
-	return name[0] != '.' && has_suffix(name, len, SUFFIX) &&
-	       (with_tests || !has_suffix(name, len, SUFFIX_TEST));
+static int
+is_test(const char *name)
+{
+	return has_suffix(name, strlen(name), SUFFIX_TEST);
 }
 
 /* Names go into log lines, addresses and messages: plain text only. */
@@ -163,12 +167,15 @@ is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* Read the files of a folder; the tests go to ${tests}, or, if that is NULL,
+ * are left out. */
 static int
 scan_folder(struct source *s, const char *dir, struct files *files,
-    int with_tests, struct err *err)
+    struct files *tests, struct err *err)
 {
 	const struct dirent *entry;
 	struct source_file *f;
+	struct files *to;
 	char *path;
 	DIR *d;
 	int rc = -1;
@@ -186,17 +193,18 @@ scan_folder(struct source *s, const char *dir, struct files *files,
 		entry = readdir(d);
 		if (entry == NULL)
 			break;
-		if (!is_ours(entry->d_name, with_tests))
+		to = is_test(entry->d_name) ? tests : files;
+		if (!is_ours(entry->d_name) || to == NULL)
 			continue;
 		path = mem_printf("%s/%s", dir, entry->d_name);
 		if (!is_folder(path)) {
-			f = add_file(s, files, entry->d_name,
+			f = add_file(s, to, entry->d_name,
 			    strlen(entry->d_name) - strlen(SUFFIX), path);
 			s->has_links |= is_link(path, entry);
 			read_file(s, f, path);
 		}
 		free(path);
-		if (files->n > SOURCE_MAX_FILES) {
+		if (to->n > SOURCE_MAX_FILES) {
 			(void)err_set(err, ERR_TOO_LARGE,
 			    "the folder %s holds more than %d files", dir,
 			    SOURCE_MAX_FILES);
@@ -210,6 +218,8 @@ scan_folder(struct source *s, const char *dir, struct files *files,
 	}
 	if (files->n > 0)
 		qsort(files->v, files->n, sizeof(*files->v), by_name);
+	if (tests != NULL && tests->n > 0)
+		qsort(tests->v, tests->n, sizeof(*tests->v), by_name);
 	rc = 0;
 
 out:
@@ -229,7 +239,7 @@ scan_libs(struct source *s, const char *dir, struct err *err)
 
 	if (lstat(lib, &st) == 0)
 		s->has_links |= S_ISLNK(st.st_mode);
-	if (scan_folder(s, lib, &s->libs, 0, &why) == -1 &&
+	if (scan_folder(s, lib, &s->libs, NULL, &why) == -1 &&
 	    why.code != ERR_NOT_FOUND) {
 		*err = why;
 		rc = -1;
@@ -262,7 +272,7 @@ source_scan(const char *dir, struct source **ret_source, struct err *err)
 	char *given = trimmed(dir);
 	int rc = -1;
 
-	if (scan_folder(s, given, &s->scripts, 0, err) == -1 ||
+	if (scan_folder(s, given, &s->scripts, &s->tests, err) == -1 ||
 	    scan_libs(s, given, err) == -1)
 		goto out;
 	*ret_source = s;
@@ -347,6 +357,7 @@ source_unref(struct source *s)
 	if (s == NULL || atomic_fetch_sub(&s->refs, 1) != 1)
 		return;
 	free(s->scripts.v);
+	free(s->tests.v);
 	free(s->libs.v);
 	arena_free(&s->arena);
 	free(s);
@@ -357,6 +368,13 @@ source_scripts(const struct source *s, size_t *ret_n)
 {
 	*ret_n = s->scripts.n;
 	return s->scripts.v;
+}
+
+const struct source_file *
+source_tests(const struct source *s, size_t *ret_n)
+{
+	*ret_n = s->tests.n;
+	return s->tests.v;
 }
 
 const struct source_file *
@@ -424,27 +442,47 @@ int
 source_same(const struct source *a, const struct source *b)
 {
 	return files_same(&a->scripts, &b->scripts) &&
+	       files_same(&a->tests, &b->tests) &&
 	       files_same(&a->libs, &b->libs);
+}
+
+/* Those that could be read, as the wire has them; for free(). */
+static struct proto_lib *
+for_wire(const struct files *files, size_t *ret_n)
+{
+	struct proto_lib *libs = mem_array(files->n + 1, sizeof(*libs));
+	size_t i;
+
+	*ret_n = 0;
+	for (i = 0; i < files->n; i++) {
+		if (files->v[i].error != NULL)
+			continue;
+		libs[(*ret_n)++] = (struct proto_lib){
+		    str_of(files->v[i].name), files->v[i].text};
+	}
+	return libs;
 }
 
 void
 source_fill(const struct source *s, const struct source_file *script,
     const char *integration, struct proto_load *ret_load)
 {
-	size_t i;
-
-	*ret_load = (struct proto_load){
-	    .source = script->text,
-	    .libs = mem_array(s->libs.n + 1, sizeof(*ret_load->libs)),
-	};
+	*ret_load = (struct proto_load){.source = script->text};
+	ret_load->libs = for_wire(&s->libs, &ret_load->nlibs);
 	/* The receiving side owns its texts, the sending side only reads. */
 	ret_load->integration = (char *)(uintptr_t)integration;
 	ret_load->script = (char *)(uintptr_t)script->name;
 	ret_load->chunk = (char *)(uintptr_t)script->chunk;
-	for (i = 0; i < s->libs.n; i++) {
-		if (s->libs.v[i].error != NULL)
-			continue;
-		ret_load->libs[ret_load->nlibs++] = (struct proto_lib){
-		    str_of(s->libs.v[i].name), s->libs.v[i].text};
-	}
+}
+
+void
+source_fill_test(const struct source *s, const struct source_file *test,
+    struct proto_test *ret_test)
+{
+	*ret_test = (struct proto_test){.source = test->text};
+	/* As above. */
+	ret_test->name = (char *)(uintptr_t)test->name;
+	ret_test->chunk = (char *)(uintptr_t)test->chunk;
+	ret_test->scripts = for_wire(&s->scripts, &ret_test->nscripts);
+	ret_test->libs = for_wire(&s->libs, &ret_test->nlibs);
 }

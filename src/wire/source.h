@@ -5,7 +5,7 @@
  * What lies in a folder of scripts, read at one moment: an immutable snapshot
  * that is shared by reference count.  Every *.lua directly in the folder is a
  * script, but for tests (*_test.lua) and hidden files; every *.lua in its lib/
- * is code that they share.
+ * is code that they share.  A test of NAME.lua is NAME_test.lua.
  *
  * Floor: 3 (wire).  May include base/.
  */
@@ -18,6 +18,7 @@
 
 struct err;
 struct proto_load;
+struct proto_test;
 struct source;
 
 /* A longer file is refused; so is lib/ when all of it is longer than that. */
@@ -79,8 +80,11 @@ struct source *source_make(const struct source_file *script,
 struct source *source_ref(struct source *source);
 void source_unref(struct source *source);
 
-/* All scripts and all libs, each sorted by name. */
+/* All scripts, all tests ("on_issue_test") and all libs, each sorted by name.
+ */
 const struct source_file *source_scripts(
+    const struct source *source, size_t *ret_n);
+const struct source_file *source_tests(
     const struct source *source, size_t *ret_n);
 const struct source_file *source_libs(
     const struct source *source, size_t *ret_n);
@@ -112,5 +116,15 @@ int source_file_same(const struct source_file *a, const struct source_file *b);
  */
 void source_fill(const struct source *source, const struct source_file *script,
     const char *integration, struct proto_load *ret_load);
+
+/**
+ * source_fill_test(source, test, ret_test):
+ * Fill in what a worker must be sent to list the tests of the file ${test}.
+ *
+ * Ownership: ${ret_test} borrows from both; the caller frees ret_test->scripts
+ *            and ->libs alone, with free().
+ */
+void source_fill_test(const struct source *source,
+    const struct source_file *test, struct proto_test *ret_test);
 
 #endif /* !WIRE_SOURCE_H_ */

@@ -27,6 +27,7 @@ read_all(struct str p)
 	struct proto_step_put step;
 	struct proto_kv kv;
 	struct proto_ask ask;
+	struct proto_test test;
 	struct proto_answer answer;
 	struct proto_call call;
 	uint64_t number;
@@ -50,6 +51,8 @@ read_all(struct str p)
 	(void)!proto_get_step(p, &step);
 	(void)!proto_get_kv(p, &kv);
 	(void)!proto_get_ask(p, &ask);
+	if (proto_get_test(p, &test) == 0)
+		proto_test_clear(&test);
 	(void)!proto_get_answer(p, &answer);
 	(void)!proto_get_call(p, &call);
 	(void)!proto_get_number(p, &number);

@@ -388,6 +388,34 @@ Test(proto, a_kind_of_kv_that_is_none_is_refused)
 	buf_free(&out);
 }
 
+Test(proto, test_survives)
+{
+	struct proto_lib scripts[] = {{STR("a"), STR("x = 1")}};
+	struct proto_lib libs[] = {{STR("l"), STR("")}, {STR("m"), STR("y")}};
+	struct proto_test in = {.name = (char *)(uintptr_t) "a_test",
+	    .chunk = (char *)(uintptr_t) "scripts/a_test.lua",
+	    .wall_ms = 9,
+	    .source = STR("function test_x() end"),
+	    .scripts = scripts,
+	    .nscripts = 1,
+	    .libs = libs,
+	    .nlibs = 2};
+	struct proto_test back;
+
+	proto_put_test(&out, 5, &in);
+	cr_assert_eq(proto_get_test(payload(PROTO_TEST, 5), &back), 0);
+	cr_expect_str_eq(back.name, "a_test");
+	cr_expect_str_eq(back.chunk, "scripts/a_test.lua");
+	cr_expect_null(back.test);
+	cr_expect_eq(back.wall_ms, 9);
+	cr_expect(str_eq(back.source, in.source));
+	cr_assert_eq(back.nscripts, 1);
+	cr_expect(str_eq(back.scripts[0].source, STR("x = 1")));
+	cr_assert_eq(back.nlibs, 2);
+	cr_expect(str_eq(back.libs[1].name, STR("m")));
+	proto_test_clear(&back);
+}
+
 Test(proto, ask_survives)
 {
 	struct proto_ask in = {3, 9, STR("token"), STR("{\"a\":1}")}, back;

@@ -32,9 +32,10 @@ static int listener = -1;
 static size_t nended;
 
 static struct fetch *
-give_fetch(void *cookie)
+give_fetch(void *cookie, int to_sentry)
 {
 	(void)cookie;
+	(void)to_sentry;
 	return fetch;
 }
 
