@@ -21,7 +21,8 @@
 ---    end
 ---
 ---A request that nobody expected fails the test and is shown; so does an
----expectation that was never met.
+---expectation that was never met. Sentry's API is at https://sentry.io/api/0/, with
+---the token "test-token-1" of the organization "acme".
 ---@class testing
 testing = {}
 
@@ -61,6 +62,7 @@ local script = {}
 ---@field handler? string "on_issue"
 ---@field attempt integer 1 at first
 ---@field duration number seconds that have passed in it, by the test's clock
+---@field fire? testing.run of an alert action, where the script has a handler for the delivery, too
 ---@field calls testing.call[] its requests, also those that were answered by an error
 ---@field log testing.line[]
 ---@field steps testing.step[]|table<string, any> in order; by name, their results
@@ -76,6 +78,15 @@ local script = {}
 
 ---@class testing.expectation
 ---@field calls testing.call[] the requests that it has answered
+
+---@class testing.form what Sentry would be answered
+---@field status integer 200, 302, 400, 404; 502 if the script failed, 504 if it took too long
+---@field body any
+---@field location? string of a 302
+---@field error? string of a 502 or 504: "file:line: message"
+---@field traceback? string
+---@field calls testing.call[]
+---@field log testing.line[]
 
 ---@class testing.http_options
 ---@field times? integer|"any" how often it is made (default once); "any" may be never, and may be passed over
@@ -125,10 +136,32 @@ function script:deliver(event, overrides, options) end
 ---@return testing.run again
 function script:redeliver(run) end
 
----Let time pass. What is due in it happens: the next attempt at a run that ended
----with retry or error, which updates what `t:deliver` returned; keys of kv go.
+---Let time pass. What is due in it happens in its order: schedules run; so does the
+---next attempt at a run that ended with retry or error, which updates what
+---`t:deliver` returned; keys of kv go.
+---
+---    testing.set_time "2026-02-02T08:59:00Z"
+---    local t = testing.load "oncall"
+---    testing.equal(t:advance("5m")[1].handler, "schedule:handover")
 ---@param time number|string seconds, or text with a unit ("10m")
+---@return testing.run[] runs what ran
 function script:advance(time) end
+
+---Ask a UI component, as Sentry does.
+---
+---    t:ui("alert-rule-action", { service = "api" }).body.message
+---    t:ui("options/service", { query = "ap", dependentData = { team = "a" } }).body[1].label
+---@param route "alert-rule-action"|"issue-link/create"|"issue-link/link"|"stacktrace-link"|string or "options/NAME"
+---@param settings? table what was filled in, by name; a table with `fields` is the request itself; of options and stacktrace-link the query
+---@return testing.form form
+function script:ui(route, settings) end
+
+---End the authorization that the script began with `oauth.authorize_url`: its
+---`on_oauth` runs.
+---@param code? string
+---@param name? string the event's action; else that of `authorize_url`
+---@return testing.run run
+function script:authorize(code, name) end
 
 ---The value under a key of kv, or nil.
 ---
@@ -138,6 +171,10 @@ function script:advance(time) end
 ---@param options? kv.options
 ---@return any? value
 function script:kv(key, value, options) end
+
+---Make it that time. Without, a test begins at the real time.
+---@param time string|number "2026-01-31T09:00:00Z", or seconds since 1970
+function testing.set_time(time) end
 
 ---A body as Sentry would send it, with something else in it.
 ---@param event string "issue.created"

@@ -13,9 +13,15 @@ local math, string, table = math, string, table
 
 local testing = {}
 
+local SCRIPTS_MAX = 100 -- as TESTRUN_MOCKS_MAX
+
+local scripts = {}    -- all that the test has loaded
+local runs = {}       -- the last that it has had run, the first first
+local unexpected = {} -- requests that nobody expected: { message, where }
+
 -- ---- what a person sees --------------------------------------------------
 
-local TEXT_MAX = 2000 -- characters of a body or a value in a message
+local TEXT_MAX = 1000 -- characters of a body or a value in a message
 
 local function cut(text)
   if #text <= TEXT_MAX then return text end
@@ -68,7 +74,9 @@ local function show(value, depth, seen)
   return "{\n" .. indent .. table.concat(parts, ",\n" .. indent) .. "\n" .. ("  "):rep(depth) .. "}"
 end
 
-local function shown(value) return cut(show(value)) end
+local function shown(value)
+  return type(value) == "string" and show(value) or cut(show(value))
+end
 
 -- End the test: what is wrong, and where in its file.
 local function fail(message, note)
@@ -167,6 +175,7 @@ local function merge(to, from, path)
       to[k] = v
     end
   end
+  return to
 end
 
 local function override(body, overrides)
@@ -180,6 +189,12 @@ local function override(body, overrides)
   return body
 end
 
+function testing.set_time(time)
+  if #scripts > 0 then fail("set the time before anything is loaded") end
+  if core.begin(time) then return end
+  fail('a time is text like "2026-01-31T09:00:00Z", or seconds since 1970, not ' .. shown(time))
+end
+
 function testing.sample(event, overrides)
   if type(event) ~= "string" then fail('testing.sample takes a name like "issue.created"') end
   return override(catalog("sample:" .. event), overrides)
@@ -190,11 +205,6 @@ end
 local Script = {}
 Script.__index = Script
 
-local SCRIPTS_MAX = 100 -- as TESTRUN_MOCKS_MAX
-
-local scripts = {}    -- all that the test has loaded
-local runs = {}       -- the last that it has had run, the first first
-local unexpected = {} -- requests that nobody expected: { message, where }
 
 -- Headers are found in any case of their letters.
 local headers_meta = {
@@ -217,27 +227,11 @@ local steps_meta = {
 local NOTED_RUNS, NOTED_LINES = 5, 100
 
 local function note_run(run)
+  for i, other in ipairs(runs) do
+    if other == run then table.remove(runs, i) end
+  end
   runs[#runs + 1] = run
   if #runs > NOTED_RUNS then table.remove(runs, 1) end
-end
-
-local function closest(name, names)
-  local best, least = nil, math.max(1, #name // 3) + 1
-  for _, other in ipairs(names) do
-    -- Levenshtein's distance, a row at a time.
-    local row = {}
-    for j = 0, #other do row[j] = j end
-    for i = 1, #name do
-      local diagonal = row[0]
-      row[0] = i
-      for j = 1, #other do
-        local cost = name:byte(i) == other:byte(j) and 0 or 1
-        diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
-      end
-    end
-    if row[#other] < least then best, least = other, row[#other] end
-  end
-  return best
 end
 
 function testing.load(name, source)
@@ -247,7 +241,7 @@ function testing.load(name, source)
   local handle = core.script(name, source)
   if not handle then
     local names = core.scripts()
-    local meant = closest(name, names)
+    local meant = core.closest(name, names)
     fail("there is no script " .. quoted(name) .. " beside this test"
       .. (meant and "; did you mean " .. quoted(meant) .. "?"
         or #names > 0 and ": there is " .. table.concat(names, ", ") or ""))
@@ -258,6 +252,8 @@ function testing.load(name, source)
     expected = {},
     store = {},
     secrets = {},
+    org = "acme", -- whose token it is
+    flows = {}, -- authorizations that were begun
     due = {}, -- by job, its run that has another attempt to come
     deliveries = 0,
   }, Script)
@@ -312,7 +308,7 @@ local function check_response(response)
   for k in pairs(response) do
     if not response_keys[k] then
       local names = sorted_keys(response_keys)
-      local meant = type(k) == "string" and closest(k, names)
+      local meant = type(k) == "string" and core.closest(k, names)
       fail("a response has no " .. shown(k) .. (meant and "; did you mean " .. quoted(meant) .. "?" or ""))
     end
   end
@@ -529,6 +525,55 @@ end
 -- What a host does by topic; a module that asks for more adds its answer here.
 local topics = {}
 
+local SENTRY_URL = "https://sentry.io"
+
+local function answer(value) return { found = true, json = json.encode(value) } end
+
+-- The token of an installation. One that was refused is followed by another.
+function topics.token(t, args)
+  t.token = (t.token or 0) + (args.rejected and 1 or t.token and 0 or 1)
+  return answer {
+    token = "test-token-" .. t.token,
+    url = SENTRY_URL,
+    org = args.org or t.org,
+    serial = t.token,
+  }
+end
+
+-- The host has installed by itself, or is told to: both go well.
+function topics.install(t, args)
+  if args.auto then return answer(json.null) end
+  return answer {
+    uuid = args.uuid,
+    status = "installed",
+    organization = { slug = args.org or t.org },
+    app = { slug = "test-app" },
+  }
+end
+
+function topics.sentry() return answer { url = SENTRY_URL } end
+
+-- An authorization that begins: t:authorize() ends it.
+topics["oauth-begin"] = function(t, args)
+  t.flows[#t.flows + 1] = args
+  args.state = "test-state-" .. #t.flows
+  return answer { state = args.state, challenge = "test-challenge-" .. #t.flows }
+end
+
+topics["oauth-flow"] = function(t, args)
+  local flow = t.flows[tonumber(args.flow) or 0]
+  if not flow or not flow.code then return { code = "not_found", error = "no such authorization, or it was used" } end
+  local found = answer {
+    code = flow.code,
+    code_verifier = "test-verifier-" .. args.flow,
+    client_id = flow.client_id,
+    redirect_uri = flow.redirect_uri,
+    token_url = flow.token_url,
+  }
+  flow.code = nil
+  return found
+end
+
 function on.ask(t, ask)
   local topic = topics[ask.topic]
   core.answer(t.handle, "ask", ask.id, topic and topic(t, ask.args or {})
@@ -554,6 +599,22 @@ local function drive_safely(t, wanted, run)
   error(value, 0)
 end
 
+-- When a schedule is due next after that time, in unix seconds; nil: never.
+local function due_after(schedule, after_s)
+  local next_ones, message = core.catalog("due:" .. after_s, json.encode { schedules = json.array { schedule } })
+  if not next_ones then fail(message) end
+  return next_ones[schedule.name]
+end
+
+-- The schedules of a script that was loaded just now.
+local function plan(declared)
+  local plans = {}
+  for i, schedule in ipairs(declared.schedules or {}) do
+    plans[i] = { schedule = schedule, due_s = due_after(schedule, core.now() // 1000) }
+  end
+  return plans
+end
+
 -- Load the script, unless it is.
 local function load(t)
   if t.loaded then return t.loaded end
@@ -565,6 +626,7 @@ local function load(t)
   end
   loaded.log = log_lines
   t.loaded = loaded
+  t.plans = t.plans or plan(loaded.declared)
   return loaded
 end
 
@@ -663,7 +725,12 @@ local function make_job(t, event, overrides, options)
   local resource = event:match("^([^.]+)") or event
   local known = catalog("resource:" .. resource)
   local body = overrides
-  if type(overrides) ~= "string" then body = json.encode(testing.sample(event, overrides)) end
+  if type(overrides) == "table" and not known.known then
+    -- Of what no document knows there is no sample.
+    body = json.encode(overrides)
+  elseif type(overrides) ~= "string" then
+    body = json.encode(testing.sample(event, overrides))
+  end
   if body:find("\0", 1, true) then fail("a body is JSON, and that has no zero bytes") end
   local payload, message, offset = json.decode(body)
   if message and payload == nil then fail("the body is not JSON: " .. message .. " (at byte " .. tostring(offset) .. ")") end
@@ -675,6 +742,7 @@ local function make_job(t, event, overrides, options)
     resource = resource,
     channel = known.channel ~= json.null and known.channel or nil,
     handlers = known.handlers,
+    fires = known.fires,
     action = type(payload) == "table" and type(payload.action) == "string" and payload.action or nil,
     body = body,
     number = t.deliveries,
@@ -694,7 +762,11 @@ local function make_job(t, event, overrides, options)
   return job
 end
 
+local FIRE = "alert_action.fire" -- as CATALOG_FIRE
+
 local function handler_of(loaded, job)
+  -- What the host itself makes is for one handler.
+  if job.resource == "oauth" then return loaded.handlers.on_oauth and "on_oauth" end
   for _, name in ipairs(job.handlers) do
     if loaded.handlers[name] then return name end
   end
@@ -705,15 +777,132 @@ function Script:deliver(event, overrides, options)
   check_self(self, "deliver")
   if type(event) ~= "string" then fail('t:deliver takes a name like "issue.created"') end
   local job = make_job(self, event, overrides, options or {})
-  local handler = handler_of(load(self), job)
+  local loaded = load(self)
+  local handler = handler_of(loaded, job)
+  local fires = job.fires and loaded.handlers[FIRE]
   local run = new_run(self, job, handler, 1)
-  if not handler then
+  if handler then
+    attempt(self, run)
+  elseif not fires then
     run.outcome = "unhandled"
     run.error = self.name .. " defines none of " .. table.concat(job.handlers, ", ")
     note_run(run)
-    return run
   end
-  return attempt(self, run)
+  -- An alert action is a job of its own.
+  if fires then
+    local fired = attempt(self, new_run(self, setmetatable({}, { __index = job }), FIRE, 1))
+    if handler then run.fire = fired else run = fired end
+  end
+  return run
+end
+
+-- A delivery that the host itself makes.
+local function own_delivery(t, resource, handler, action, data)
+  t.deliveries = t.deliveries + 1
+  local run = new_run(t, {
+    event = resource .. "." .. action,
+    resource = resource,
+    channel = resource,
+    action = action,
+    body = json.encode { action = action, data = data },
+    number = t.deliveries,
+    delivery = tostring(t.deliveries),
+    received_ms = core.now(),
+    headers = "{}",
+  }, handler, 1)
+  return attempt(t, run)
+end
+
+function Script:authorize(code, name)
+  check_self(self, "authorize")
+  local flow = self.flows[#self.flows]
+  if not flow then fail(self.name .. " has not called oauth.authorize_url") end
+  if not load(self).handlers.on_oauth then fail(self.name .. " defines no on_oauth") end
+  flow.code = code or "test-code-" .. #self.flows
+  return own_delivery(self, "oauth", "on_oauth", name or flow.name or "authorized",
+    { flow = tostring(#self.flows), data = flow.data })
+end
+
+-- ---- UI components ---------------------------------------------------------
+
+local UI_DEADLINE_MS = 5000
+local INSTALLATION = "7a485448-a9e2-4c85-8a3c-4f44175783c9"
+
+local requests = {}
+
+-- What Sentry sends when an alert is saved: the fields are a list.
+requests["alert-rule-action"] = function(settings)
+  local fields = json.array {}
+  for _, name in ipairs(sorted_keys(settings)) do
+    fields[#fields + 1] = { name = name, value = settings[name] }
+  end
+  return { fields = fields, installationId = INSTALLATION }
+end
+
+local function issue_link(settings)
+  return {
+    fields = settings,
+    issueId = 1170820242,
+    installationId = INSTALLATION,
+    webUrl = "https://sentry.io/organizations/acme/issues/1170820242/",
+    project = { slug = "front-end", id = 1 },
+    actor = { type = "user", id = 1, name = "Ada" },
+  }
+end
+
+requests["issue-link/create"] = issue_link
+requests["issue-link/link"] = issue_link
+
+requests["stacktrace-link"] = function(query)
+  return merge({ installationId = INSTALLATION, projectSlug = "front-end", filename = "app/main.py", lineNo = "1" }, query, "")
+end
+
+local function options_request(query)
+  local request = { installationId = INSTALLATION }
+  for k, v in pairs(query) do
+    -- What the fields that it depends on hold is JSON in the query.
+    request[k] = type(v) == "table" and json.encode(v) or tostring(v)
+  end
+  return request
+end
+
+local last_invocation = 0
+
+function Script:ui(route, settings)
+  check_self(self, "ui")
+  local make = type(route) == "string" and (requests[route] or route:find("^options/.") and options_request)
+  if not make then
+    fail("no component is " .. shown(route) .. ": there are options/NAME, " .. table.concat(sorted_keys(requests), ", "))
+  end
+  if settings ~= nil and type(settings) ~= "table" then fail("t:ui takes what was filled in as a table") end
+  settings = settings or {}
+  local request
+  if type(settings.fields) == "table" and requests[route] then
+    request = merge(make {}, settings, "")
+    request.fields = settings.fields
+  else
+    request = make(settings)
+  end
+  load(self)
+  last_invocation = last_invocation + 1
+  local run = new_run(self, { event = route }, "ui", 1)
+  note_run(run)
+  core.invoke(self.handle, last_invocation, route, json.encode(request), UI_DEADLINE_MS)
+  local invoked = drive_safely(self, "invoked", run)
+  run.outcome = invoked.outcome
+  local form = { calls = run.calls, log = run.log, error = invoked.error, traceback = invoked.traceback }
+  run.error = invoked.error
+  if invoked.outcome == "done" then
+    form.status, form.body, form.location = invoked.answer.status, invoked.answer.body, invoked.answer.location
+  elseif invoked.error and invoked.error:find("handler deadline of", 1, true) then
+    form.status, form.body = 504, { error = "timeout", message = "The integration did not answer in time: try again" }
+  else
+    form.status, form.body = 502, {
+      error = "script_failed",
+      message = "The integration's script failed; the log of its host says why",
+    }
+  end
+  return form
 end
 
 local function next_attempt(t, run)
@@ -730,6 +919,17 @@ function Script:redeliver(run)
   return attempt(self, next_attempt(self, run))
 end
 
+-- The schedule that is due first, up to then.
+local function first_plan(t, until_ms)
+  local first
+  for _, candidate in ipairs(t.plans) do
+    if candidate.due_s and candidate.due_s * 1000 <= until_ms and (not first or candidate.due_s < first.due_s) then
+      first = candidate
+    end
+  end
+  return first
+end
+
 -- The run whose next attempt is due first, up to then.
 local function first_due(t, until_ms)
   local first
@@ -742,22 +942,54 @@ local function first_due(t, until_ms)
   return first
 end
 
+-- Milliseconds since the test began at which that time is.
+local function elapsed_at(unix_ms)
+  local now_ms, elapsed_ms = core.now()
+  return elapsed_ms + (unix_ms - now_ms)
+end
+
+local function run_again(t, run)
+  core.now(run.due_ms)
+  -- The run that the test has becomes that of the next attempt.
+  local again = next_attempt(t, run)
+  for k in pairs(run) do run[k] = nil end
+  for k, v in pairs(again) do run[k] = v end
+  return attempt(t, run)
+end
+
+local function run_plan(t, candidate)
+  local schedule, due_s = candidate.schedule, candidate.due_s
+  core.now(elapsed_at(due_s * 1000))
+  -- A run that takes longer than the interval misses some.
+  local run = own_delivery(t, "schedule", "schedule:" .. schedule.name, schedule.name,
+    { name = schedule.name, due_at = due_s, missed = 0 })
+  candidate.due_s = due_after(schedule, due_s)
+  return run
+end
+
 function Script:advance(time)
   check_self(self, "advance")
-  local _, elapsed_ms = core.now()
-  local until_ms = elapsed_ms + milliseconds(time, "t:advance takes the time, which")
+  local now_ms, elapsed_ms = core.now()
+  local span_ms = milliseconds(time, "t:advance takes the time, which")
+  local until_ms, done = elapsed_ms + span_ms, {}
+  local function add(run)
+    if not done[run] then done[#done + 1] = run end
+    done[run] = true
+  end
+  load(self)
   while true do
-    local run = first_due(self, until_ms)
-    if not run then break end
-    core.now(run.due_ms)
-    -- The run that the test has becomes that of the next attempt.
-    local again = next_attempt(self, run)
-    for k in pairs(run) do run[k] = nil end
-    for k, v in pairs(again) do run[k] = v end
-    load(self)
-    attempt(self, run)
+    local run, candidate = first_due(self, until_ms), first_plan(self, now_ms + span_ms)
+    if run and not (candidate and elapsed_at(candidate.due_s * 1000) < run.due_ms) then
+      add(run_again(self, run))
+    elseif candidate then
+      add(run_plan(self, candidate))
+    else
+      break
+    end
   end
   core.now(until_ms)
+  for i = 1, #done do done[done[i]] = nil end
+  return done
 end
 
 function Script:kv(key, ...)

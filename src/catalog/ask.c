@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "schedule/ask.h"
 #include "json/jdoc.h"
 #include "json/jwrite.h"
 
@@ -28,6 +29,8 @@ tell_resource(const struct catalog *catalog, const char *name, struct buf *out)
 	jwrite_member_text(&w, "channel", r == NULL ? NULL : r->channel);
 	jwrite_key(&w, "known");
 	jwrite_bool(&w, r != NULL);
+	jwrite_key(&w, "fires");
+	jwrite_bool(&w, r != NULL && r->fires);
 	jwrite_key(&w, "handlers");
 	jwrite_array(&w);
 	for (i = 0; i < n; i++)
@@ -66,6 +69,17 @@ out:
 	return rc;
 }
 
+static int
+tell_due(
+    const char *after, const char *declared, char **ret_json, struct err *err)
+{
+	uint64_t after_s;
+
+	if (str_parse_u64(str_of(after), INT64_MAX, &after_s) == -1)
+		return err_set(err, ERR_INVALID, "'%.100s' is no time", after);
+	return schedule_ask(declared, (int64_t)after_s, ret_json, err);
+}
+
 int
 catalog_ask(const struct catalog *catalog, const char *question,
     const char *body, char **ret_json, struct err *err)
@@ -79,6 +93,8 @@ catalog_ask(const struct catalog *catalog, const char *question,
 		return err_set(
 		    err, ERR_INVALID, "no such question: '%.100s'", question);
 	what = (struct str){question, (size_t)(colon - question)};
+	if (str_eq(what, STR("due")))
+		return tell_due(colon + 1, body, ret_json, err);
 	if (str_eq(what, STR("resource")))
 		tell_resource(catalog, colon + 1, &out);
 	else if (str_eq(what, STR("sample")))

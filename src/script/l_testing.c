@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/ipc.h"
 #include "base/log.h"
@@ -19,10 +20,12 @@
 #include "script/convert.h"
 #include "script/lask.h"
 #include "script/mock.h"
+#include "script/sandbox.h"
 #include "script/testrun.h"
 #include "script/vm_internal.h"
 
-#define TESTING_WAIT "moonpost.testing.wait"
+/* The end of the year 9999. */
+#define MAX_TIME_S 253402300800.0
 
 /* The test waits for what one of its scripts brings. */
 struct testrun_wait {
@@ -256,6 +259,22 @@ core_run(lua_State *L)
 	return 0;
 }
 
+/* invoke(script, id, route, request JSON, deadline_ms): ask a UI component */
+static int
+core_invoke(lua_State *L)
+{
+	struct testrun_mock *mock = check_mock(L);
+	lua_Integer id = luaL_checkinteger(L, 2);
+	struct proto_invoke m = {0};
+
+	/* The sending side only reads. */
+	m.route = (char *)(uintptr_t)luaL_checkstring(L, 3);
+	m.request_json.data = luaL_checklstring(L, 4, &m.request_json.len);
+	m.deadline_ms = (uint64_t)luaL_checkinteger(L, 5);
+	proto_put_invoke(mock_in(mock->mock), (uint64_t)id, &m);
+	return 0;
+}
+
 static int
 push_loaded(lua_State *L, struct testrun *run, struct str payload)
 {
@@ -283,16 +302,37 @@ push_loaded(lua_State *L, struct testrun *run, struct str payload)
 	return 2;
 }
 
+static const char *const outcomes[] = {
+    [PROTO_DONE] = "done",
+    [PROTO_ERROR] = "error",
+    [PROTO_RETRY] = "retry",
+    [PROTO_DROPPED] = "dropped",
+    [PROTO_GONE] = "unhandled",
+};
+
+static int
+push_invoked(lua_State *L, struct testrun *run, struct str payload)
+{
+	struct proto_invoked *m = &run->invoked;
+
+	proto_invoked_clear(m);
+	if (proto_get_invoked(payload, m) == -1)
+		return luaL_error(L, "a damaged frame");
+	lua_pushliteral(L, "invoked");
+	lua_createtable(L, 0, 4);
+	set_text(L, "outcome", outcomes[m->outcome.result]);
+	set_text(L, "error", m->outcome.error);
+	set_text(L, "traceback", m->outcome.traceback);
+	if (m->answer != NULL) {
+		lask_push_json(L, str_of(m->answer));
+		lua_setfield(L, -2, "answer");
+	}
+	return 2;
+}
+
 static int
 push_outcome(lua_State *L, struct testrun *run, const struct ipc_frame *frame)
 {
-	static const char *const names[] = {
-	    [PROTO_DONE] = "done",
-	    [PROTO_ERROR] = "error",
-	    [PROTO_RETRY] = "retry",
-	    [PROTO_DROPPED] = "dropped",
-	    [PROTO_GONE] = "unhandled",
-	};
 	struct proto_outcome *m = &run->outcome;
 
 	proto_outcome_clear(m);
@@ -301,7 +341,7 @@ push_outcome(lua_State *L, struct testrun *run, const struct ipc_frame *frame)
 	lua_pushliteral(L, "outcome");
 	lua_createtable(L, 0, 6);
 	set_integer(L, "job", frame->id);
-	set_text(L, "outcome", names[m->result]);
+	set_text(L, "outcome", outcomes[m->result]);
 	set_text(L, "error", m->error);
 	set_text(L, "traceback", m->traceback);
 	if (m->result == PROTO_RETRY && m->after_ms != UINT64_MAX)
@@ -440,6 +480,8 @@ push_next(lua_State *L, struct testrun *run, struct mock *mock)
 		return push_loaded(L, run, frame.payload);
 	case PROTO_OUTCOME:
 		return push_outcome(L, run, &frame);
+	case PROTO_INVOKED:
+		return push_invoked(L, run, frame.payload);
 	case PROTO_LOG:
 		return push_log(L, run, &frame);
 	case PROTO_STEP:
@@ -579,6 +621,34 @@ core_now(lua_State *L)
 	return 2;
 }
 
+/* begin(time): make it that time now; false if it is none.  Nothing may wait
+ * for time yet. */
+static int
+core_begin(lua_State *L)
+{
+	struct vclock *clock = &run_of(L)->clock;
+	lua_Number seconds;
+	const char *text;
+	uint64_t ms = 0;
+	size_t len;
+	int good = 0;
+
+	if (lua_type(L, 1) == LUA_TSTRING) {
+		text = lua_tolstring(L, 1, &len);
+		good = clock_parse_rfc3339(text, len, &ms) == 0;
+	} else if (lua_type(L, 1) == LUA_TNUMBER) {
+		seconds = lua_tonumber(L, 1);
+		good = seconds >= 0 && seconds < MAX_TIME_S;
+		ms = good ? (uint64_t)(seconds * 1000) : 0;
+	}
+	if (good) {
+		clock->begun_unix_ms = ms;
+		clock->elapsed_ms = 0;
+	}
+	lua_pushboolean(L, good);
+	return 1;
+}
+
 /* catalog(question [, body]): the answer as a value, or nil and why not */
 static int
 core_catalog(lua_State *L)
@@ -599,6 +669,26 @@ core_catalog(lua_State *L)
 		return 2;
 	}
 	lask_push_json(L, str_of(run->text));
+	return 1;
+}
+
+/* closest(name, names): the one of them that was probably meant, or nil */
+static int
+core_closest(lua_State *L)
+{
+	const char *names[100], *name = luaL_checkstring(L, 1);
+	size_t i, n;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	n = (size_t)lua_rawlen(L, 2);
+	if (n > NELEMS(names))
+		n = NELEMS(names);
+	luaL_checkstack(L, (int)n + LUA_MINSTACK, NULL);
+	for (i = 0; i < n; i++) {
+		(void)lua_rawgeti(L, 2, (lua_Integer)i + 1);
+		names[i] = luaL_checkstring(L, -1);
+	}
+	lua_pushstring(L, str_closest(name, names, n));
 	return 1;
 }
 
@@ -643,11 +733,14 @@ testing_open(lua_State *L, struct testrun *run)
 	    {"secret", core_secret},
 	    {"load", core_load},
 	    {"run", core_run},
+	    {"invoke", core_invoke},
 	    {"next", core_next},
 	    {"answer", core_answer},
 	    {"reply", core_reply},
 	    {"now", core_now},
+	    {"begin", core_begin},
 	    {"catalog", core_catalog},
+	    {"closest", core_closest},
 	    {"where", core_where},
 	    {NULL, NULL},
 	};
@@ -661,4 +754,5 @@ testing_open(lua_State *L, struct testrun *run)
 	luaL_setfuncs(L, core, 1);
 	lua_call(L, 1, 2);
 	run->main_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	sandbox_seal(L, "testing");
 }

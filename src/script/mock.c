@@ -88,6 +88,14 @@ job_done(void *cookie, uint64_t job, const struct proto_outcome *outcome)
 	proto_put_outcome(&mock->out, job, outcome);
 }
 
+static void
+component_done(void *cookie, uint64_t id, const struct proto_invoked *invoked)
+{
+	struct mock *mock = cookie;
+
+	proto_put_invoked(&mock->out, id, invoked);
+}
+
 /* A request goes out: to the test. */
 static void
 request_begun(void *cookie, struct fetch_call *fetch_call,
@@ -218,6 +226,7 @@ mock_create(const struct mock_options *options)
 		.page = options->page,
 		.clock = options->clock},
 	    .done = job_done,
+	    .invoked = component_done,
 	    .cookie = mock,
 	};
 	/* What a test wants to see, it sees. */
@@ -301,6 +310,7 @@ load(struct mock *mock)
 static void
 handle(struct mock *mock, const struct ipc_frame *f)
 {
+	struct proto_invoke invoke;
 	struct proto_run run;
 
 	switch (f->type) {
@@ -309,6 +319,13 @@ handle(struct mock *mock, const struct ipc_frame *f)
 		    proto_get_run(f->payload, &run) == 0) {
 			bundle_run(mock->bundle, f->id, &run);
 			proto_run_clear(&run);
+		}
+		break;
+	case PROTO_INVOKE:
+		if (mock->bundle != NULL &&
+		    proto_get_invoke(f->payload, &invoke) == 0) {
+			bundle_invoke(mock->bundle, f->id, &invoke);
+			proto_invoke_clear(&invoke);
 		}
 		break;
 	case PROTO_STEP_IS:

@@ -82,7 +82,8 @@ void mock_set_secret(struct mock *mock, const char *name, const char *value);
  */
 void mock_load(struct mock *mock);
 
-/* Where to put frames for the worker: PROTO_RUN and answers to questions. */
+/* Where to put frames for the worker: PROTO_RUN, PROTO_INVOKE and answers to
+ * questions. */
 struct buf *mock_in(struct mock *mock);
 
 /**

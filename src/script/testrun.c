@@ -288,6 +288,7 @@ clear(struct testrun *run)
 	}
 	proto_loaded_clear(&run->loaded);
 	proto_outcome_clear(&run->outcome);
+	proto_invoked_clear(&run->invoked);
 	proto_log_clear(&run->log);
 	free(run->text);
 	free(run->error);

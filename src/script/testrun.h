@@ -63,6 +63,7 @@ struct testrun {
 	/* What was read last of a mock, freed when the next is read. */
 	struct proto_loaded loaded;
 	struct proto_outcome outcome;
+	struct proto_invoked invoked;
 	struct proto_log log;
 	char *text; /* The same of the catalogue. */
 	char *error;

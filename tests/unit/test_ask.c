@@ -51,6 +51,7 @@ Test(ask, tells_of_a_resource)
 
 	cr_expect_not_null(strstr(json, "\"channel\":\"alert\""));
 	cr_expect_not_null(strstr(json, "\"known\":true"));
+	cr_expect_not_null(strstr(json, "\"fires\":true"));
 	cr_expect_not_null(strstr(json,
 	    "[\"on_event_alert\",\"on_error\",\"on_alert\",\"on_event\"]"));
 	free(json);
@@ -60,8 +61,9 @@ Test(ask, tells_of_one_that_nobody_knows)
 {
 	char *json = ask("resource:weather", NULL);
 
-	cr_expect_str_eq(json, "{\"resource\":\"weather\",\"channel\":null,"
-			       "\"known\":false,\"handlers\":[\"on_event\"]}");
+	cr_expect_str_eq(json,
+	    "{\"resource\":\"weather\",\"channel\":null,"
+	    "\"known\":false,\"fires\":false,\"handlers\":[\"on_event\"]}");
 	free(json);
 }
 
@@ -87,8 +89,20 @@ Test(ask, tells_what_is_wrong_with_a_body)
 	free(json);
 }
 
+Test(ask, tells_when_schedules_are_due)
+{
+	char *json = ask("due:1000000",
+	    "{\"schedules\":[{\"name\":\"a\",\"every\":60,\"at\":\"s.lua:1\"},"
+	    "{\"name\":\"b\",\"cron\":\"0 9 * * *\",\"tz\":\"UTC\","
+	    "\"at\":\"s.lua:2\"}]}");
+
+	cr_expect_str_eq(json, "{\"a\":1000060,\"b\":1069200}");
+	free(json);
+}
+
 Test(ask, refuses_what_it_cannot_answer)
 {
+	refuse("due:soon", "{}", ERR_INVALID);
 	refuse("sample:issue.craeted", NULL, ERR_NOT_FOUND);
 	refuse("check:issue", "{", ERR_INVALID);
 	refuse("check:issue", NULL, ERR_INVALID);
