@@ -61,7 +61,7 @@ CFILES  := $(SRC) $(wildcard src/*/*.h tests/*/*.c tests/*/*.h)
 
 # Files that the binary carries: each becomes a C array in the build folder.
 META    := $(filter-out lua/meta/payloads.d.lua,$(sort $(wildcard lua/meta/*.d.lua)))
-EMBED   := $(sort $(wildcard src/catalog/*.yml src/schema/*.json src/app/*.html lua/moonpost/*.lua) $(META))
+EMBED   := $(sort $(wildcard src/catalog/*.yml src/schema/*.json src/app/*.html lua/moonpost/*.lua lua/new/*) $(META))
 EMBED_C := $(EMBED:%=$(B)/gen/%.c) $(B)/gen/lua_meta.c
 
 .PHONY: all

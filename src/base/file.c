@@ -129,6 +129,26 @@ sync_name(const char *path, struct err *err)
 }
 
 int
+file_create(const char *path, const void *data, size_t len, mode_t mode,
+    struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+
+	if (fd != -1 && write_all(fd, data, len) == 0) {
+		(void)close(fd);
+		return 0;
+	}
+	(void)err_set(err,
+	    fd == -1 && errno == EEXIST ? ERR_INVALID : ERR_UNAVAILABLE,
+	    "cannot write %s: %s", path, strerror(errno));
+	if (fd != -1) {
+		(void)unlink(path);
+		(void)close(fd);
+	}
+	return -1;
+}
+
+int
 file_make_dir(const char *path, mode_t mode, struct err *err)
 {
 	struct stat st;

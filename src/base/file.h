@@ -42,6 +42,17 @@ int file_replace(const char *path, const void *data, size_t len, mode_t mode,
     struct err *err) ATTR_MUSTCHECK;
 
 /**
+ * file_create(path, data, len, mode, err):
+ * Make the file ${path} of ${len} bytes; nothing that is there is changed.
+ *
+ * Errors:    ERR_INVALID      there is something of that name;
+ *            ERR_UNAVAILABLE  it cannot be written.
+ * Thread:    any; blocks on the disk.
+ */
+int file_create(const char *path, const void *data, size_t len, mode_t mode,
+    struct err *err) ATTR_MUSTCHECK;
+
+/**
  * file_make_dir(path, mode, err):
  * Make the folder ${path}, and those above it that are missing.  One that is
  * there already is left as it is.  Its name is durable after this.

@@ -20,6 +20,7 @@ const struct cmd_entry *const cmd_table[] = {
     &cmd_check,
     &cmd_test,
     &cmd_validate,
+    &cmd_new,
     &cmd_channels,
     &cmd_types,
     &cmd_ui_schema,

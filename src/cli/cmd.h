@@ -55,7 +55,7 @@ extern const struct cmd_entry *const cmd_table[];
 
 /* Each is at the end of its file. */
 extern const struct cmd_entry cmd_channels, cmd_check, cmd_deliveries,
-    cmd_discard, cmd_help, cmd_login, cmd_logout, cmd_manual, cmd_pause,
+    cmd_discard, cmd_help, cmd_login, cmd_logout, cmd_manual, cmd_new, cmd_pause,
     cmd_preview, cmd_replay, cmd_resume, cmd_scripts, cmd_send, cmd_serve,
     cmd_show, cmd_sim, cmd_tail, cmd_test, cmd_token, cmd_types, cmd_ui_schema,
     cmd_validate;

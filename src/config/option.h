@@ -41,6 +41,7 @@ enum option_command {
 	OPTION_FOR_SIM = 1 << 13,
 	OPTION_FOR_LOGIN = 1 << 14,
 	OPTION_FOR_TYPES = 1 << 15,
+	OPTION_FOR_NEW = 1 << 16,
 	OPTION_FOR_UI_SCHEMA = 1 << 17,
 	OPTION_FOR_PREVIEW = 1 << 18,
 	OPTION_FOR_TOKEN = 1 << 19,

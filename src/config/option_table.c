@@ -29,6 +29,7 @@
 #define LOGIN OPTION_FOR_LOGIN
 #define TOKEN OPTION_FOR_TOKEN
 #define LOGOUT OPTION_FOR_LOGOUT
+#define NEW OPTION_FOR_NEW
 #define TEST OPTION_FOR_TEST
 #define TYPES OPTION_FOR_TYPES
 #define UI_SCHEMA OPTION_FOR_UI_SCHEMA
@@ -112,7 +113,7 @@ const struct option option_table[] = {
     {.name = "config",
 	.type = OPTION_STRING,
 	.flags = OPTION_NO_FILE,
-	.commands = SERVE | SEND | CHECK | TEST | VALIDATE | CHANNELS |
+	.commands = SERVE | SEND | CHECK | TEST | NEW | VALIDATE | CHANNELS |
 		    CONSOLE | UI_SCHEMA | TYPES | PREVIEW,
 	.metavar = "FILE",
 	.preset_note = "moonpost.lua beside the scripts folder",
@@ -437,6 +438,14 @@ const struct option option_table[] = {
     {.name = "resource",
 	.type = OPTION_STRING,
 	.flags = OPTION_ONCE,
+	.commands = NEW,
+	.metavar = "NAME",
+	.preset_note = "what the name of the handler says, or issue",
+	.offset = FIELD(resource),
+	.help = "resource that the handler is for (issue, comment, ...)"},
+    {.name = "resource",
+	.type = OPTION_STRING,
+	.flags = OPTION_ONCE,
 	.commands = SEND | VALIDATE,
 	.metavar = "NAME",
 	.offset = FIELD(resource),
@@ -501,8 +510,8 @@ const struct option option_table[] = {
 	.help = "longest wait between two attempts"},
     {.name = "schema",
 	.type = OPTION_LIST,
-	.commands =
-	    SERVE | SEND | CHECK | TEST | CHANNELS | SIM | TYPES | PREVIEW,
+	.commands = SERVE | SEND | CHECK | TEST | NEW | CHANNELS | SIM | TYPES |
+		    PREVIEW,
 	.metavar = "FILE",
 	.offset = FIELD(schemas),
 	.help = "add the channels of an AsyncAPI 2.x document (YAML or JSON); "
@@ -533,7 +542,7 @@ const struct option option_table[] = {
 	.help = "only what this script has to do with"},
     {.name = "scripts",
 	.type = OPTION_STRING,
-	.commands = SERVE | UI_SCHEMA | PREVIEW,
+	.commands = SERVE | NEW | UI_SCHEMA | PREVIEW,
 	.metavar = "DIR",
 	.preset = "scripts",
 	.offset = FIELD(scripts),

@@ -100,6 +100,25 @@ Test(file, replaces_and_reads, .init = make_dir, .fini = remove_dir)
 	free(folder);
 }
 
+Test(file, creates_and_never_overwrites, .init = make_dir, .fini = remove_dir)
+{
+	char *path = mem_printf("%s/new", dir);
+	char *nowhere = mem_printf("%s/none/new", dir);
+	struct buf b = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(file_create(path, "one", 3, 0644, &err), 0, "%s", err.msg);
+	cr_expect_eq(file_create(path, "two", 3, 0644, &err), -1);
+	cr_expect_eq(err.code, ERR_INVALID);
+	cr_assert_eq(file_read(path, 100, &b, NULL), 0);
+	cr_expect_str_eq(buf_text(&b), "one");
+	cr_expect_eq(file_create(nowhere, "", 0, 0644, &err), -1);
+	cr_expect_eq(err.code, ERR_UNAVAILABLE);
+	buf_free(&b);
+	free(path);
+	free(nowhere);
+}
+
 Test(file, says_what_is_in_the_way, .init = make_dir, .fini = remove_dir)
 {
 	char *path = mem_printf("%s/x", dir),
