@@ -55,10 +55,10 @@ extern const struct cmd_entry *const cmd_table[];
 
 /* Each is at the end of its file. */
 extern const struct cmd_entry cmd_channels, cmd_check, cmd_deliveries,
-    cmd_discard, cmd_help, cmd_login, cmd_logout, cmd_manual, cmd_new, cmd_pause,
-    cmd_preview, cmd_replay, cmd_resume, cmd_scripts, cmd_send, cmd_serve,
-    cmd_show, cmd_sim, cmd_tail, cmd_test, cmd_token, cmd_types, cmd_ui_schema,
-    cmd_validate;
+    cmd_discard, cmd_help, cmd_login, cmd_logout, cmd_manual, cmd_new,
+    cmd_pause, cmd_preview, cmd_replay, cmd_resume, cmd_scripts, cmd_send,
+    cmd_serve, cmd_show, cmd_sim, cmd_tail, cmd_test, cmd_token, cmd_types,
+    cmd_ui_schema, cmd_validate;
 
 /* What `help` prints about ${entry}; about itself, the list of commands. */
 void cmd_help_show(const struct cmd_entry *entry);
