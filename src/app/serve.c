@@ -309,6 +309,21 @@ schedule_stored(void *cookie, const struct store_append *append)
 	app_console_delivery(app->console, append);
 }
 
+static enum preflight_level
+preflight_of(const struct config *config)
+{
+	switch (config->preflight) {
+	case CONFIG_PREFLIGHT_OFF:
+		return PREFLIGHT_OFF;
+	case CONFIG_PREFLIGHT_TEST:
+		return PREFLIGHT_TEST;
+	case CONFIG_PREFLIGHT_LOAD:
+	case CONFIG_PREFLIGHT_AUTO:
+	default:
+		return PREFLIGHT_LOAD;
+	}
+}
+
 /* Start the workers and give them the scripts. */
 static int
 start_scripts(struct app *app, struct err *err)
@@ -325,6 +340,7 @@ start_scripts(struct app *app, struct err *err)
 	options.data_dir = config->data;
 	options.workers = (unsigned int)config->workers;
 	options.concurrency = (unsigned int)config->concurrency;
+	options.preflight = preflight_of(config);
 	options.limits.mem_bytes = config->memory_limit;
 	options.limits.cpu_ms = config->cpu_limit_ms;
 	options.limits.slow_ms = SLOW_MS;

@@ -547,6 +547,9 @@ config_finish(struct config *config, struct err *err)
 		config->log = config->dev || isatty(STDERR_FILENO)
 				  ? CONFIG_LOG_PRETTY
 				  : CONFIG_LOG_JSON;
+	if (config->preflight == CONFIG_PREFLIGHT_AUTO)
+		config->preflight =
+		    config->dev ? CONFIG_PREFLIGHT_TEST : CONFIG_PREFLIGHT_LOAD;
 	if (config->workers == 0) {
 		cores = sysconf(_SC_NPROCESSORS_ONLN);
 		config->workers = cores < 1    ? 1

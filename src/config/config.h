@@ -51,6 +51,13 @@ enum config_token_grant {
 	CONFIG_TOKEN_JWT,
 };
 
+enum config_preflight {
+	CONFIG_PREFLIGHT_AUTO, /* Never in a finished config. */
+	CONFIG_PREFLIGHT_OFF,
+	CONFIG_PREFLIGHT_LOAD,
+	CONFIG_PREFLIGHT_TEST,
+};
+
 enum config_log {
 	CONFIG_LOG_AUTO, /* Never in a finished config. */
 	CONFIG_LOG_JSON,
@@ -113,6 +120,7 @@ struct config {
 	uint64_t retry_base_ms;
 	uint64_t retry_max_ms;
 	struct config_list schemas;
+	enum config_preflight preflight;
 	char *scripts;
 	char *secrets;        /* A folder, or NULL. */
 	char *setup_redirect; /* NULL: into Sentry. */

@@ -42,6 +42,7 @@ static const char *const validations[] = {"strict", "warn", "off", NULL};
 static const char *const dedupes[] = {"key", "signature", "off", NULL};
 static const char *const orderings[] = {"loose", "strict", NULL};
 static const char *const grants[] = {"refresh", "jwt", NULL};
+static const char *const preflights[] = {"auto", "off", "load", "test", NULL};
 static const char *const logs[] = {"auto", "json", "pretty", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -411,6 +412,17 @@ const struct option option_table[] = {
 	.preset = "off",
 	.offset = FIELD(pkce),
 	.help = "log in with the browser of this machine, not with a code"},
+    {.name = "preflight",
+	.type = OPTION_ENUM,
+	.commands = SERVE,
+	.metavar = "off|load|test",
+	.choices = preflights,
+	.preset = "auto",
+	.preset_note = "load, in dev mode test",
+	.offset = FIELD(preflight),
+	.help = "what a saved script has to stand before it is served: to load "
+		"in a spare worker, or the tests in NAME_test.lua beside it, "
+		"too"},
     {.name = "print",
 	.type = OPTION_BOOL,
 	.flags = OPTION_ONCE,

@@ -122,6 +122,9 @@ on_frame(void *cookie, struct worker *worker, const struct ipc_frame *frame)
 		return dispatch_ask(d, worker, frame);
 	case PROTO_CALL:
 		return dispatch_call(d, worker, frame);
+	case PROTO_TESTED:
+	case PROTO_CATALOG:
+		return scripts_worker_tested(d->scripts, worker, frame);
 	case PROTO_SECRET:
 		return answer_secret(d, worker, frame);
 	default:
@@ -416,6 +419,7 @@ dispatch_create(const struct dispatch_options *options)
 		.data_dir = o->data_dir,
 		.workers = o->workers,
 		.load_ms = o->load_ms,
+		.preflight = o->preflight,
 		.cookie = d,
 		.changed = on_changed,
 		.added = on_added,

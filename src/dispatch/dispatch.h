@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "dispatch/preflight.h"
 #include "store/store.h"
 #include "wire/proto.h"
 
@@ -42,6 +43,7 @@ struct dispatch_options {
 	unsigned int workers;     /* 0: one a core. */
 	unsigned int concurrency; /* Jobs of one script at a time; 0 = 32. */
 	struct proto_setup limits;
+	enum preflight_level preflight;
 	uint64_t load_ms; /* Deadline for a new version to load; 0 = 5 s. */
 	unsigned int retry_attempts; /* 0 = 16. */
 	uint64_t retry_base_ms;      /* 0 = 1 s. */

@@ -53,7 +53,8 @@ scripts_are_settled(const struct scripts *s)
 {
 	const struct script *script;
 
-	if (s->trying != NULL || s->queue != NULL)
+	if (s->trying != NULL || s->queue != NULL ||
+	    preflight_is_busy(s->preflight))
 		return 0;
 	for (script = s->first; script != NULL; script = script->next) {
 		if (script->removed || script->parked || script->unloadable)
@@ -87,6 +88,13 @@ scripts_create(const struct scripts_options *options, struct workers *workers)
 	s->queue_last = &s->queue;
 	s->deadline = event_new(options->base, -1, 0, scripts_on_deadline, s);
 	s->reload = event_new(options->base, -1, 0, scripts_on_reload, s);
+	s->preflight = preflight_create(&(struct preflight_options){
+	    .base = options->base,
+	    .catalog = options->catalog,
+	    .cookie = s,
+	    .done = scripts_on_tested,
+	    .worker = scripts_tests_worker,
+	});
 	s->spare = scripts_lane_add(s, LANE_SPARE, "spare");
 	for (i = 0; i < options->workers; i++) {
 		(void)snprintf(name, sizeof(name), "worker-%u", i + 1);
@@ -101,6 +109,7 @@ scripts_stop(struct scripts *s)
 	s->stopping = 1;
 	(void)event_del(s->deadline);
 	(void)event_del(s->reload);
+	preflight_stop(s->preflight);
 }
 
 void
@@ -112,6 +121,7 @@ scripts_free(struct scripts *s)
 
 	if (s == NULL)
 		return;
+	preflight_free(s->preflight);
 	while ((b = s->bundles) != NULL) {
 		s->bundles = b->next;
 		version_unref(b->version);
@@ -179,12 +189,34 @@ add(struct scripts *s, const char *integration, const char *name)
 	return script;
 }
 
+/* Whether the tests of the script are others, where those count. */
+static int
+has_new_tests(const struct scripts *s, const struct script *script,
+    const struct source *source)
+{
+	const struct source_file *then, *now;
+	char *name;
+
+	if (s->options.preflight != PREFLIGHT_TEST)
+		return 0;
+	name = mem_printf("%s_test", script->name);
+	then = source_test(script->seen->source, name);
+	now = source_test(source, name);
+	free(name);
+	if (!source_file_same(then, now))
+		return 1;
+	/* A new save of tests that failed is a new chance. */
+	return script->error != NULL && then != NULL &&
+	       then->saved_ns != now->saved_ns;
+}
+
 /* Whether what is in the folder has to be tried. */
 static int
-is_news(const struct script *script, const struct source *source,
-    const struct source_file *file)
+is_news(const struct scripts *s, const struct script *script,
+    const struct source *source, const struct source_file *file)
 {
-	if (script->seen == NULL || script->removed)
+	if (script->seen == NULL || script->removed ||
+	    has_new_tests(s, script, source))
 		return 1;
 	/* One in trouble gets a new chance by any new save. */
 	if (script->error != NULL || script->parked)
@@ -201,7 +233,7 @@ update_one(struct scripts *s, struct script *script, struct source *source,
 {
 	struct version *version;
 
-	if (!is_news(script, source, file))
+	if (!is_news(s, script, source, file))
 		return;
 	version = version_create(source, file);
 	scripts_set_version(&script->seen, version);
@@ -210,7 +242,8 @@ update_one(struct scripts *s, struct script *script, struct source *source,
 	script->strikes = 0;
 	if (file->error != NULL) {
 		scripts_set_version(&script->wanted, NULL);
-		scripts_fail(s, script, file->error, NULL);
+		scripts_fail(
+		    s, script, SCRIPTS_FAILED_TO_LOAD, file->error, NULL);
 	} else {
 		scripts_want(s, script, version);
 	}

@@ -5,7 +5,8 @@
  * The scripts, and which version of each is served where.  A new version is
  * tried in the spare worker first; then it is loaded beside the old one into
  * the worker that the script is placed on, and takes its place; the old one
- * ends with its last run.  A version that does not load changes nothing.
+ * ends with its last run.  A version that does not load changes nothing; nor
+ * does one whose tests fail, if they are looked at (dispatch/preflight.h).
  *
  * Floor: 5 (dispatch).  May include base/, json/, catalog/, script/.
  */
@@ -15,6 +16,7 @@
 
 #include "base/compiler.h"
 #include "base/str.h"
+#include "dispatch/preflight.h"
 #include "dispatch/workers.h"
 
 struct catalog;
@@ -29,6 +31,7 @@ enum lane_kind {
 	LANE_NORMAL,
 	LANE_SLOW,  /* Shared by the scripts that use much CPU. */
 	LANE_SPARE, /* For trying new versions; runs no jobs. */
+	LANE_TESTS, /* For their tests; the same. */
 };
 
 /* A worker and what is placed on it. */
@@ -87,6 +90,7 @@ struct scripts_options {
 	const char *data_dir;
 	unsigned int workers; /* In the normal lane, at least 1. */
 	uint64_t load_ms;     /* Deadline for a new version to load. */
+	enum preflight_level preflight;
 	void *cookie;
 
 	/* Which handlers there are has changed. */
@@ -143,6 +147,8 @@ void scripts_stop(struct scripts *scripts);
 void scripts_worker_ready(struct scripts *scripts, struct worker *worker);
 int scripts_worker_loaded(struct scripts *scripts, struct worker *worker,
     uint64_t id, struct str payload) ATTR_MUSTCHECK;
+int scripts_worker_tested(struct scripts *scripts, struct worker *worker,
+    const struct ipc_frame *frame) ATTR_MUSTCHECK;
 void scripts_worker_died(struct scripts *scripts, struct worker *worker,
     const struct workers_death *death);
 

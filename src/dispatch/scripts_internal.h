@@ -36,6 +36,7 @@ struct scripts {
 	uint64_t trying_id;
 	struct event *deadline;
 	struct event *reload;
+	struct preflight *preflight;
 };
 
 /* Put a reference into a slot; give a script another error. */
@@ -59,11 +60,14 @@ void scripts_try_next(struct scripts *s);
 void scripts_load(struct scripts *s, struct script *script);
 
 /*
- * What was seen last in the folder does not load.  The last good one stays, or
- * is put to work if this is the start.
+ * What was seen last in the folder is not good: the log says ${what} ("script
+ * failed to load").  The last good one stays, or is put to work if this is the
+ * start.
  */
-void scripts_fail(struct scripts *s, struct script *script, const char *error,
-    const char *traceback);
+void scripts_fail(struct scripts *s, struct script *script, const char *what,
+    const char *error, const char *traceback);
+#define SCRIPTS_FAILED_TO_LOAD "script failed to load"
+#define SCRIPTS_FAILED_TESTS "script failed its tests"
 
 /* Send no more to a bundle; it goes with its last run.  NULL is allowed. */
 void scripts_retire(struct scripts *s, struct bundle *bundle);
@@ -71,6 +75,11 @@ void scripts_retire(struct scripts *s, struct bundle *bundle);
 /* Scripts of an integration have changed: try those again that declared what
  * another did. */
 void scripts_retry_clashes(struct scripts *s, const char *integration);
+
+/* Of the preflight: the tests of ${version} have run. */
+void scripts_on_tested(void *cookie, struct script *script,
+    struct version *version, const char *error);
+struct worker *scripts_tests_worker(void *cookie);
 
 /* Of the timers. */
 void scripts_on_deadline(evutil_socket_t fd, short what, void *arg);

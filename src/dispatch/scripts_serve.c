@@ -204,15 +204,14 @@ scripts_set_lane(struct script *script, struct lane *lane)
 /* ---- the life of a version --------------------------------------------- */
 
 void
-scripts_fail(struct scripts *s, struct script *script, const char *error,
-    const char *traceback)
+scripts_fail(struct scripts *s, struct script *script, const char *what,
+    const char *error, const char *traceback)
 {
 	const char *serving = script->live == NULL ? NULL : script->live->id;
 
 	/* The same save is told once, however often it is tried. */
 	if (script->error == NULL || strcmp(script->error, error) != 0)
-		log_error("script failed to load",
-		    LOG_STR("script", script->name),
+		log_error(what, LOG_STR("script", script->name),
 		    LOG_STR("integration", script->integration),
 		    LOG_STR("error", error), LOG_OPT("traceback", traceback),
 		    LOG_OPT("serving", serving));
@@ -360,28 +359,71 @@ check_clash(const struct scripts *s, const struct script *script,
 	return 0;
 }
 
+/* What was found out of ${version}: ${error} is NULL, or says why it is not
+ * served. */
+static void
+conclude(struct scripts *s, struct script *script, struct version *version,
+    const char *what, const char *error, const char *traceback)
+{
+	struct err err = ERR_INIT;
+
+	/* Meanwhile another save may have come, or the file may be gone. */
+	if (script->removed || script->seen != version)
+		return;
+	script->clashes =
+	    error == NULL && check_clash(s, script, version, &err) == -1;
+	if (script->clashes)
+		error = err.msg;
+	if (error == NULL)
+		accept_version(s, script, version);
+	else
+		scripts_fail(s, script, what, error, traceback);
+}
+
+void
+scripts_on_tested(void *cookie, struct script *script, struct version *version,
+    const char *error)
+{
+	struct scripts *s = cookie;
+
+	/* Only the tests are others: what is served may go on as it is. */
+	if (error == NULL && !script->removed && script->seen == version &&
+	    script->bundle != NULL && script->bundle->version == script->live &&
+	    script->pending == NULL &&
+	    version_same(script->live, version->source, version->file, 0)) {
+		scripts_set_error(script, NULL);
+		s->options.state(s->options.cookie, script);
+	} else {
+		conclude(s, script, version, SCRIPTS_FAILED_TESTS, error, NULL);
+	}
+	scripts_check_settled(s);
+}
+
+struct worker *
+scripts_tests_worker(void *cookie)
+{
+	return scripts_lane_add(cookie, LANE_TESTS, "tests")->worker;
+}
+
 /* The trial is over: ${error} is NULL, or says why it does not load. */
 static void
 end_trial(struct scripts *s, const char *error, const char *traceback)
 {
 	struct script *script = s->trying;
 	struct version *version = s->trying_version;
-	struct err err = ERR_INIT;
 
-	script->clashes =
-	    error == NULL && check_clash(s, script, version, &err) == -1;
-	if (script->clashes)
-		error = err.msg;
 	s->trying = NULL;
 	s->trying_version = NULL;
 	(void)event_del(s->deadline);
-
-	/* Meanwhile another save may have come, or the file may be gone. */
-	if (!script->removed && script->seen == version) {
-		if (error == NULL)
-			accept_version(s, script, version);
-		else
-			scripts_fail(s, script, error, traceback);
+	if (error == NULL && !script->removed && script->seen == version &&
+	    s->options.preflight == PREFLIGHT_TEST &&
+	    preflight_has_tests(version)) {
+		preflight_want(s->preflight, script, version);
+		/* At a start the last good one serves until they have run. */
+		scripts_load(s, script);
+	} else {
+		conclude(s, script, version, SCRIPTS_FAILED_TO_LOAD, error,
+		    traceback);
 	}
 	version_unref(version);
 	scripts_try_next(s);
@@ -403,6 +445,17 @@ scripts_on_deadline(evutil_socket_t fd, short what, void *arg)
 	end_trial(s, text, NULL);
 }
 
+/* Nothing is asked of a version: it goes where it will serve. */
+static void
+try_nothing(struct scripts *s, struct script *script)
+{
+	struct version *version = script->wanted;
+
+	script->wanted = NULL;
+	accept_version(s, script, version);
+	version_unref(version);
+}
+
 void
 scripts_try_next(struct scripts *s)
 {
@@ -417,6 +470,10 @@ scripts_try_next(struct scripts *s)
 		script->queued = 0;
 		if (script->wanted == NULL)
 			continue;
+		if (s->options.preflight == PREFLIGHT_OFF) {
+			try_nothing(s, script);
+			continue;
+		}
 		s->trying = script;
 		s->trying_version = script->wanted;
 		script->wanted = NULL;
@@ -450,6 +507,7 @@ scripts_worker_ready(struct scripts *s, struct worker *worker)
 		scripts_try_next(s);
 		return;
 	}
+	preflight_ready(s->preflight, worker);
 	for (script = s->first; script != NULL; script = script->next)
 		if (script->lane != NULL && script->lane->worker == worker)
 			scripts_load(s, script);
@@ -469,7 +527,8 @@ lane_failed(
 	b->retired = 1;
 	bundle_drop(s, b);
 	if (was_pending) {
-		scripts_fail(s, script, loaded->error, loaded->traceback);
+		scripts_fail(s, script, SCRIPTS_FAILED_TO_LOAD, loaded->error,
+		    loaded->traceback);
 	} else {
 		log_warn("last good version of a script does not load",
 		    LOG_STR("script", script->name),
@@ -495,6 +554,32 @@ check_schedules(struct proto_loaded *loaded)
 		plans_clear(&plans);
 }
 
+/* A version that was not tried anywhere before: what it offers is known now. */
+static void
+first_look(struct scripts *s, struct bundle *b, struct proto_loaded *loaded)
+{
+	struct script *script = b->script;
+	struct err err = ERR_INIT;
+
+	if (b->version != script->pending)
+		return;
+	version_set_loaded(b->version, loaded);
+	script->clashes = check_clash(s, script, b->version, &err) == -1;
+	if (!script->clashes)
+		return;
+	loaded->error = mem_strdup(err.msg);
+	send_unload(b->lane->worker, b->id);
+}
+
+int
+scripts_worker_tested(
+    struct scripts *s, struct worker *worker, const struct ipc_frame *frame)
+{
+	if (!preflight_is_worker(s->preflight, worker))
+		return -1;
+	return preflight_frame(s->preflight, frame);
+}
+
 int
 scripts_worker_loaded(
     struct scripts *s, struct worker *worker, uint64_t id, struct str payload)
@@ -513,6 +598,9 @@ scripts_worker_loaded(
 		end_trial(s, loaded.error, loaded.traceback);
 	} else if (b != NULL && b->loading) {
 		b->loading = 0;
+		if (s->options.preflight == PREFLIGHT_OFF &&
+		    loaded.error == NULL && b == b->script->coming)
+			first_look(s, b, &loaded);
 		if (b != b->script->coming)
 			bundle_drop(s, b);
 		else if (loaded.error != NULL)
@@ -559,6 +647,7 @@ scripts_worker_died(
 	if (death->by_itself && death->activity == PROTO_IN_LOAD && b != NULL)
 		guilty = b->script;
 	lose_bundles(s, worker);
+	preflight_died(s->preflight, worker, death);
 	if (worker == s->spare->worker && s->trying != NULL) {
 		(void)snprintf(text, sizeof(text),
 		    "%.150s: the worker that loaded it %.200s",

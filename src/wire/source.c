@@ -401,6 +401,12 @@ source_script(const struct source *s, const char *name)
 }
 
 const struct source_file *
+source_test(const struct source *s, const char *name)
+{
+	return find(&s->tests, name);
+}
+
+const struct source_file *
 source_lib(const struct source *s, const char *name)
 {
 	return find(&s->libs, name);

@@ -89,7 +89,9 @@ const struct source_file *source_tests(
 const struct source_file *source_libs(
     const struct source *source, size_t *ret_n);
 
-/* The script or the lib of that name, or NULL. */
+/* The script, the test or the lib of that name, or NULL. */
+const struct source_file *source_test(
+    const struct source *source, const char *name);
 const struct source_file *source_script(
     const struct source *source, const char *name);
 const struct source_file *source_lib(

@@ -94,6 +94,40 @@ take_list(struct tests *tests, const struct source_file *file,
 	}
 }
 
+void
+tests_take(struct tests *tests, const struct source_file *file,
+    const char *json, const char *only)
+{
+	struct err err = ERR_INIT;
+	struct jdoc doc = {0};
+
+	if (jdoc_parse(&doc, json, strlen(json), NULL, &err) == 0)
+		take_list(tests, file, jdoc_root(&doc), only);
+	else
+		add(tests, file)->error = mem_strdup(err.msg);
+	jdoc_free(&doc);
+}
+
+char *
+tests_failure(const char *json)
+{
+	const struct jval *ok;
+	struct jdoc doc = {0};
+	struct str message;
+	char *why = NULL;
+
+	if (jdoc_parse(&doc, json, strlen(json), NULL, NULL) == -1)
+		return mem_strdup("the worker's answer makes no sense");
+	ok = jdoc_gets(jdoc_root(&doc), "ok");
+	if (ok == NULL || jval_kind(ok) != JDOC_TRUE) {
+		message = jdoc_get_str(jdoc_root(&doc), "message");
+		why = message.len > 0 ? mem_strndup(message.data, message.len)
+				      : mem_strdup("it says not why");
+	}
+	jdoc_free(&doc);
+	return why;
+}
+
 static int
 list_file(struct remote *remote, const struct source *source,
     const struct source_file *file, const char *only, struct tests *tests,
@@ -101,7 +135,6 @@ list_file(struct remote *remote, const struct source *source,
 {
 	struct err why = ERR_INIT;
 	struct proto_test test;
-	struct jdoc doc = {0};
 	char *json = NULL;
 	int rc;
 
@@ -118,11 +151,10 @@ list_file(struct remote *remote, const struct source *source,
 		*err = why;
 		return -1;
 	}
-	if (rc == 0 && jdoc_parse(&doc, json, strlen(json), NULL, &why) == 0)
-		take_list(tests, file, jdoc_root(&doc), only);
+	if (rc == 0)
+		tests_take(tests, file, json, only);
 	else
 		add(tests, file)->error = mem_strdup(why.msg);
-	jdoc_free(&doc);
 	free(json);
 	return 0;
 }

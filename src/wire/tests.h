@@ -64,6 +64,22 @@ int tests_list(struct remote *remote, const struct source *source,
     struct err *err) ATTR_MUSTCHECK;
 
 /**
+ * tests_take(tests, file, json, only):
+ * Add to ${tests} what a worker has answered to the question which there are in
+ * ${file}, as tests_list() does.
+ */
+void tests_take(struct tests *tests, const struct source_file *file,
+    const char *json, const char *only);
+
+/**
+ * tests_failure(json):
+ * What a worker has answered about a test that was run: why it failed.
+ *
+ * Ownership: the caller frees with free(); NULL: it has passed.
+ */
+char *tests_failure(const char *json);
+
+/**
  * tests_run(remote, source, entry, ret_json, err):
  * Run one, which has no error.
  *
