@@ -221,9 +221,10 @@ l_jwt_hs256(lua_State *L)
 		vm_trim(vm);
 		if (err.code == ERR_TIMEOUT)
 			return vm_kill_cpu(L);
-		return luaL_error(L, "crypto.jwt_hs256: %s", err.msg);
+		if (err.code != ERR_TOO_LARGE)
+			return luaL_error(L, "crypto.jwt_hs256: %s", err.msg);
 	}
-	if (vm->scratch.len > CLAIMS_MAX)
+	if (err.code == ERR_TOO_LARGE || vm->scratch.len > CLAIMS_MAX)
 		return luaL_error(L,
 		    "crypto.jwt_hs256: the claims are more than %d bytes as "
 		    "JSON",
