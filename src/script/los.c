@@ -44,7 +44,8 @@ os_date(lua_State *L)
 	size_t len;
 
 	(void)luaL_optlstring(L, 1, "%c", &len);
-	luaL_argcheck(L, len <= FORMAT_MAX, 1, "longer than 1000 bytes");
+	luaL_argcheck(L, len <= FORMAT_MAX, 1,
+	    "the format of os.date is longer than 1000 bytes");
 	lua_settop(L, 2);
 	if (lua_isnil(L, 1)) {
 		lua_pushliteral(L, "%c");

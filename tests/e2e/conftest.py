@@ -1,6 +1,7 @@
 """What every end-to-end test may ask for: the program, run in a folder of the test's own."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -8,6 +9,9 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MOONPOST = os.path.abspath(os.environ.get("MOONPOST_BIN") or os.path.join(ROOT, "build", "moonpost"))
+
+# A shell starts what is in its background with SIGINT ignored, and the programs of the tests would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A command that hangs fails its test; none is that slow, also under a sanitizer.
 TIMEOUT_S = 60
