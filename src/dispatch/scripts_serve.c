@@ -263,12 +263,13 @@ take_over(struct scripts *s, struct script *script)
 		/* A later save may have failed meanwhile. */
 		if (script->seen == script->live)
 			scripts_set_error(script, NULL);
+		/* Deliveries find it before anybody reads that it is live. */
+		s->options.changed(s->options.cookie);
 		log_info("script loaded", LOG_STR("script", script->name),
 		    LOG_STR("integration", script->integration),
 		    LOG_STR("version", script->live->id));
 		warn_of_unknown_handlers(s, script);
 		scripts_retry_clashes(s, script->integration);
-		s->options.changed(s->options.cookie);
 		s->options.state(s->options.cookie, script);
 	} else if (script->live->loaded_unix_ms == 0) {
 		script->live->loaded_unix_ms = clock_unix_ms();
