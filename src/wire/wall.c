@@ -455,8 +455,14 @@ raise_filter(void)
 
 /*
  * What resolving names, TLS and time zones read.  /etc as a whole is not among
- * them, so a resolv.conf that is replaced is out of reach unless it lives in
- * one of these folders: net/fetch tells by the errors that come of it.
+ * them.  A rule is for the file or folder that a path leads to at that moment,
+ * through links: what is written over in place stays readable, a file that is
+ * replaced by rename does not, unless its folder is listed.  So a worker goes
+ * on with a resolv.conf that is replaced where systemd-resolved, resolvconf and
+ * NetworkManager keep theirs; where /etc/resolv.conf is a file of its own and
+ * is replaced, glibc falls back on the server 127.0.0.1, names are not
+ * found (ERR_RESOLVE), and it takes a worker that was started later to read the
+ * new one.
  */
 static const char *const readable[] = {
     /* Libraries that the resolver loads, time zones, certificates. */
