@@ -14,6 +14,13 @@
 ---Loopback, private and link-local addresses are refused, whatever name leads to
 ---them, unless `--dev` (loopback only), `--allow-private` or `--allow-host` opens
 ---them.
+---
+---Where `follow` leads to another scheme, host or port, only the headers go along that
+---say what is wanted and what is sent: `Accept` and its like, `Content-Type`,
+---`Content-Encoding`, `Content-Language`, `User-Agent`, `Cache-Control`, `Range`, `If-*`,
+---`Idempotency-Key`. Every other may hold a key (`Authorization`, `Cookie`, `X-Api-Key`,
+---whatever it is called), is left out there, and does not come back. A body goes along with
+---307 and 308 only; the other redirects make a GET of a POST.
 ---@class http
 http = {}
 

@@ -1,9 +1,9 @@
 #include <sys/queue.h>
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -11,47 +11,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#include "net/guard.h"
+#include "net/fetch_hop.h"
 #include "net/loop.h"
 
-#include "net/fetch.h"
-
-/* Connecting takes seconds only where nobody will answer at all. */
-#define CONNECT_TIMEOUT_MS 10000
-
-/* A call that waits should be small: libcurl holds one buffer each. */
-#define RECEIVE_BUFFER 4096L
-#define SEND_BUFFER 16384L
-
-struct fetch_call {
-	struct fetch *fetch;
-	CURL *easy;
-	struct curl_slist *headers;
-	char *body;
-	char *host; /* As the first URL names it. */
-	fetch_done_cb *done;
-	void *cookie;
-	size_t max_bytes;
-	struct fetch_result result;
-	uint64_t started_mono_ms;
-	uint64_t stall_ms;   /* 0: no limit. */
-	struct event *stall; /* Fires if nothing moves for that long. */
-	int blocked;         /* The guard has refused an address. */
-	int overflow;        /* The body is longer than max_bytes. */
-	int refused;         /* more() has said no. */
-	int (*more)(void *cookie, size_t bytes);
-	char error[CURL_ERROR_SIZE];
-	TAILQ_ENTRY(fetch_call) entry;
-};
-
-struct fetch {
-	CURLM *multi;
-	struct event_base *base;               /* Borrowed. */
-	const struct guard *guard;             /* Borrowed; NULL: none. */
-	const struct fetch_stand_in *stand_in; /* Borrowed; NULL: libcurl. */
-	struct event *timer;
-	TAILQ_HEAD(fetch_calls, fetch_call) calls;
-};
+#include "net/fetch_internal.h"
 
 static void
 call_free(struct fetch_call *call)
@@ -64,45 +27,13 @@ call_free(struct fetch_call *call)
 	if (call->stall != NULL)
 		event_free(call->stall);
 	curl_slist_free_all(call->headers);
-	free(call->body);
+	free(call->method);
+	free(call->url);
 	free(call->host);
+	free(call->own_body);
 	buf_free(&call->result.headers);
 	buf_free(&call->result.body);
 	free(call);
-}
-
-static enum err_code
-code_of(const struct fetch_call *call, CURLcode rc)
-{
-	switch ((int)rc) {
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return ERR_RESOLVE;
-	case CURLE_OPERATION_TIMEDOUT:
-		return ERR_TIMEOUT;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_USE_SSL_FAILED:
-		return ERR_TLS;
-	case CURLE_FILESIZE_EXCEEDED:
-		return ERR_TOO_LARGE;
-	case CURLE_WRITE_ERROR:
-		return call->refused    ? ERR_UNAVAILABLE
-		       : call->overflow ? ERR_TOO_LARGE
-					: ERR_CONNECT;
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_TOO_MANY_REDIRECTS:
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_BAD_CONTENT_ENCODING:
-		return ERR_INVALID;
-	default:
-		return call->blocked ? ERR_BLOCKED : ERR_CONNECT;
-	}
 }
 
 /* A call has ended in ${rc}: tell its owner. */
@@ -110,7 +41,7 @@ static void
 finish(struct fetch_call *call, CURLcode rc)
 {
 	struct fetch_result *result = &call->result;
-	enum err_code code = code_of(call, rc);
+	enum err_code code = fetch_easy_code(call, rc);
 	long status = 0;
 
 	result->duration_ms = clock_mono_ms() - call->started_mono_ms;
@@ -139,6 +70,60 @@ finish(struct fetch_call *call, CURLcode rc)
 	call_free(call);
 }
 
+/* Send what ${call} is at. */
+static void
+go(struct fetch_call *call)
+{
+	fetch_easy_set(call);
+	if (curl_multi_add_handle(call->fetch->multi, call->easy) != CURLM_OK)
+		finish(call, CURLE_OUT_OF_MEMORY);
+}
+
+/* The answer is a redirect: the request becomes the one that it asks for. */
+static CURLcode
+turn(struct fetch_call *call)
+{
+	struct curl_slist *kept = NULL, *header;
+	char *to, *url;
+	long status = 0;
+	int elsewhere = 0, as_get;
+
+	if (call->followed == call->redirects) {
+		(void)snprintf(call->error, sizeof(call->error),
+		    "more than %u redirects", call->redirects);
+		return CURLE_TOO_MANY_REDIRECTS;
+	}
+	(void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	to = fetch_hop_to((unsigned int)status, &call->result.headers);
+	url = fetch_hop_url(call->url, to, &elsewhere);
+	free(to);
+	if (url == NULL) {
+		(void)snprintf(call->error, sizeof(call->error),
+		    "a redirect to what is no http or https URL");
+		return CURLE_URL_MALFORMAT;
+	}
+	as_get = fetch_hop_is_get((unsigned int)status, call->method);
+	if (as_get) {
+		free(call->method);
+		call->method = mem_strdup("GET");
+		free(call->own_body);
+		call->own_body = NULL;
+		call->body = (struct str){NULL, 0};
+	}
+	for (header = call->headers; header != NULL; header = header->next) {
+		if (fetch_hop_keeps(header->data, elsewhere, as_get))
+			kept = curl_slist_append(kept, header->data);
+	}
+	curl_slist_free_all(call->headers);
+	call->headers = kept;
+	free(call->url);
+	call->url = url;
+	free(call->host);
+	call->host = fetch_hop_host(url);
+	call->followed++;
+	return CURLE_OK;
+}
+
 /* Tell the owners of all calls that have ended.  They may start and cancel
  * others, so libcurl is asked anew each time. */
 static void
@@ -156,7 +141,11 @@ reap(struct fetch *fetch)
 		(void)curl_easy_getinfo(
 		    msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
 		(void)curl_multi_remove_handle(fetch->multi, call->easy);
-		finish(call, rc);
+		/* Whatever came of its body. */
+		if (call->turns && (rc = turn(call)) == CURLE_OK)
+			go(call);
+		else
+			finish(call, rc);
 	}
 }
 
@@ -227,130 +216,12 @@ want_timer(CURLM *multi, long timeout_ms, void *cookie)
 	return 0;
 }
 
-/* The host of ${url} without brackets; NULL if it is not one of HTTP's. */
-static char *
-host_of(const char *url)
-{
-	CURLU *u = curl_url();
-	char *scheme = NULL, *host = NULL, *copy = NULL;
-	size_t len;
-
-	if (curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-	    (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
-	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
-		len = strlen(host);
-		copy = host[0] == '[' ? mem_strndup(host + 1, len - 2)
-				      : mem_strdup(host);
-	}
-	curl_free(scheme);
-	curl_free(host);
-	curl_url_cleanup(u);
-	return copy;
-}
-
-/* Every connection passes here, with the address that it is really made to. */
-static curl_socket_t
-open_socket(void *cookie, curlsocktype purpose, struct curl_sockaddr *addr)
-{
-	struct fetch_call *call = cookie;
-	char *url = NULL, *host = NULL;
-	curl_socket_t fd = CURL_SOCKET_BAD;
-
-	(void)purpose;
-	/* After a redirect it is another host. */
-	if (curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url) ==
-		CURLE_OK &&
-	    url != NULL)
-		host = host_of(url);
-	if (call->fetch->guard == NULL ||
-	    guard_permits(call->fetch->guard,
-		str_of(host == NULL ? call->host : host), &addr->addr))
-		fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC,
-		    addr->protocol);
-	else
-		call->blocked = 1;
-	free(host);
-	return fd;
-}
-
-/* Append to a part of the answer, if there may be more of it. */
-static int
-append(struct fetch_call *call, struct buf *out, const char *data, size_t n)
-{
-	size_t cap = out->cap;
-
-	buf_put(out, data, n);
-	if (out->cap > cap && call->more != NULL &&
-	    call->more(call->cookie, out->cap - cap) == -1) {
-		call->refused = 1;
-		return -1;
-	}
-	return 0;
-}
-
-/* Something has moved. */
-static void
-moved(struct fetch_call *call)
-{
-	if (call->stall != NULL)
-		(void)loop_arm(call->stall, call->stall_ms);
-}
-
 static void
 stalled(evutil_socket_t fd, short what, void *cookie)
 {
 	(void)fd;
 	(void)what;
 	finish(cookie, CURLE_OPERATION_TIMEDOUT);
-}
-
-static int
-connected(void *cookie, char *to, char *from, int to_port, int from_port)
-{
-	(void)to;
-	(void)from;
-	(void)to_port;
-	(void)from_port;
-	moved(cookie);
-	return CURL_PREREQFUNC_OK;
-}
-
-static size_t
-take_body(char *data, size_t size, size_t n, void *cookie)
-{
-	struct fetch_call *call = cookie;
-
-	n *= size;
-	moved(call);
-	if (n > call->max_bytes - call->result.body.len) {
-		call->overflow = 1;
-		return 0;
-	}
-	return append(call, &call->result.body, data, n) == -1 ? 0 : n;
-}
-
-static size_t
-take_header(char *data, size_t size, size_t n, void *cookie)
-{
-	struct fetch_call *call = cookie;
-	size_t len;
-
-	n *= size;
-	moved(call);
-	len = n;
-	while (len > 0 && (data[len - 1] == '\r' || data[len - 1] == '\n'))
-		len--;
-	/* The status line of another answer (100, a redirect) begins anew. */
-	if (len >= 5 && memcmp(data, "HTTP/", 5) == 0) {
-		buf_reset(&call->result.headers);
-		buf_reset(&call->result.body);
-	} else if (len > 0 &&
-		   (append(call, &call->result.headers, data, len) == -1 ||
-		       append(call, &call->result.headers, "\n", 1) == -1)) {
-		return 0;
-	}
-	return n;
 }
 
 struct fetch *
@@ -405,84 +276,12 @@ fetch_free(struct fetch *fetch)
 	free(fetch);
 }
 
-/* What is the same for every call. */
-static void
-set_common(struct fetch_call *call)
-{
-	CURL *easy = call->easy;
-
-	(void)curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
-	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	/* A lookup that hangs is left behind, not waited for. */
-	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-	(void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	(void)curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-	(void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	(void)curl_easy_setopt(easy, CURLOPT_NETRC, CURL_NETRC_IGNORED);
-	(void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-	(void)curl_easy_setopt(
-	    easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
-	(void)curl_easy_setopt(
-	    easy, CURLOPT_USERAGENT, "moonpost/" MOONPOST_VERSION);
-	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
-	(void)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
-	(void)curl_easy_setopt(
-	    easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
-	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
-	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-	(void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-	(void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-	(void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, connected);
-	(void)curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
-}
-
-/* What the request asks for. */
-static void
-set_request(struct fetch_call *call, const struct fetch_request *request)
-{
-	CURL *easy = call->easy;
-
-	(void)curl_easy_setopt(easy, CURLOPT_URL, request->url);
-	(void)curl_easy_setopt(
-	    easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-	(void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
-	(void)curl_easy_setopt(
-	    easy, CURLOPT_FOLLOWLOCATION, request->redirects > 0 ? 1L : 0L);
-	(void)curl_easy_setopt(
-	    easy, CURLOPT_MAXREDIRS, (long)request->redirects);
-	(void)curl_easy_setopt(
-	    easy, CURLOPT_FRESH_CONNECT, request->fresh ? 1L : 0L);
-	(void)curl_easy_setopt(
-	    easy, CURLOPT_FORBID_REUSE, request->fresh ? 1L : 0L);
-	if (request->body.data != NULL) {
-		if (!request->body_stays)
-			call->body =
-			    mem_strndup(request->body.data, request->body.len);
-		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-		    (curl_off_t)request->body.len);
-		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
-		    call->body != NULL ? call->body : request->body.data);
-	} else if (strcmp(request->method, "POST") == 0) {
-		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
-	}
-	if (strcmp(request->method, "HEAD") == 0)
-		(void)curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-	else if (strcmp(request->method, "POST") != 0 &&
-		 (strcmp(request->method, "GET") != 0 ||
-		     request->body.data != NULL))
-		(void)curl_easy_setopt(
-		    easy, CURLOPT_CUSTOMREQUEST, request->method);
-}
-
 int
 fetch_start(struct fetch *fetch, const struct fetch_request *request,
     struct fetch_call **ret_call, struct err *err)
 {
 	struct fetch_call *call;
-	char *host = host_of(request->url);
+	char *host = fetch_hop_host(request->url);
 	size_t i;
 
 	if (host == NULL)
@@ -504,6 +303,10 @@ fetch_start(struct fetch *fetch, const struct fetch_request *request,
 	call->cookie = request->cookie;
 	call->more = request->more;
 	call->max_bytes = request->max_bytes;
+	call->timeout_ms = request->timeout_ms;
+	call->stall_ms = request->stall_ms;
+	call->fresh = request->fresh;
+	call->redirects = request->redirects;
 	call->started_mono_ms = clock_mono_ms();
 	if (fetch->stand_in != NULL) {
 		*ret_call = call;
@@ -518,15 +321,21 @@ fetch_start(struct fetch *fetch, const struct fetch_request *request,
 	call->easy = curl_easy_init();
 	if (call->easy == NULL)
 		goto fail;
-	set_common(call);
-	set_request(call, request);
-	call->stall_ms = request->stall_ms;
+	call->method = mem_strdup(request->method);
+	call->url = mem_strdup(request->url);
+	call->body = request->body;
+	if (request->body.data != NULL && !request->body_stays) {
+		call->own_body =
+		    mem_strndup(request->body.data, request->body.len);
+		call->body.data = call->own_body;
+	}
 	if (call->stall_ms > 0) {
 		call->stall = evtimer_new(fetch->base, stalled, call);
 		if (call->stall == NULL)
 			goto fail;
-		moved(call);
+		fetch_easy_moved(call);
 	}
+	fetch_easy_set(call);
 	if (curl_multi_add_handle(fetch->multi, call->easy) != CURLM_OK)
 		goto fail;
 	*ret_call = call;

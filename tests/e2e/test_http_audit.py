@@ -109,22 +109,82 @@ end
         assert [c["method"] for c in calls] == ["GET"] * 3 + ["POST"]
 
 
+HEADERS = """{ Authorization = "Bearer t0ken", Cookie = "session=1", ["X-Api-Key"] = "k3y", ["DD-Anything"] = "x",
+  Accept = "text/plain", ["User-Agent"] = "mine/1", ["Idempotency-Key"] = "once", Host = "named.example" }"""
+
+
 def test_credentials_stay_with_the_host_that_they_are_for(tmp_path):
-    with Peer() as target, Peer(lambda r: (302, "", {"Location": target.url + "/here"})) as peer, run(tmp_path, """
+    """What a script has set goes to another origin only if it cannot be a key, and does not come back from there."""
+    def away(request):
+        return (200, "here") if request.path == "/end" else (307, "", {"Location": target.url + "/here"})
+
+    def back(request):
+        return (302, "", {"Location": peer.url + "/end"}) if request.method == "POST" else (200, "there")
+
+    with Peer(back) as target, Peer(away) as peer, run(tmp_path, f"""
 function on_event(event)
-  local res = http.get(event.data.url, { follow = true,
-    headers = { Authorization = "Bearer t0ken", Cookie = "session=1", ["X-Mine"] = "yes" } })
-  local plain = http.get((event.data.url:gsub("//", "//user:pass@")), { follow = 1 })
-  log.info("result", { status = res.status, plain = plain.status })
+  local res = http.post(event.data.url, {{ follow = true, json = {{ a = 1 }}, headers = {HEADERS} }})
+  local plain = http.get((event.data.url:gsub("//", "//user:pass@")), {{ follow = 1 }})
+  log.info("result", {{ status = res.status, body = res.body, plain = plain.body }})
 end
 """, url=peer.url) as host:
         line = host.log(msg="result")
-        assert (line["status"], line["plain"]) == (200, 200)
-        assert peer.requests[0].headers["Authorization"] == "Bearer t0ken"
-        assert peer.requests[1].headers["Authorization"].startswith("Basic ")
-        for request in target.requests:
-            assert request.headers["Authorization"] is None and request.headers["Cookie"] is None
-        assert target.requests[0].headers["X-Mine"] == "yes"
+        assert (line["status"], line["body"], line["plain"]) == (200, "here", "there")
+        first, end, plain = peer.requests
+        assert first.headers["X-Api-Key"] == "k3y" and first.headers["Host"] == "named.example"
+        assert plain.headers["Authorization"].startswith("Basic ")
+        posted, got = target.requests
+        assert (posted.method, posted.json, end.method, end.body) == ("POST", {"a": 1}, "GET", b"")
+        for request in posted, end, got:
+            for name in "Authorization", "Cookie", "X-Api-Key", "DD-Anything":
+                assert request.headers[name] is None, (request.path, name)
+        assert posted.headers["Host"] == f"127.0.0.1:{target.port}"
+        assert posted.headers["Content-Type"] == "application/json" and end.headers["Content-Type"] is None
+        for request in posted, end:
+            assert [request.headers[n] for n in ("Accept", "User-Agent", "Idempotency-Key")] == ["text/plain", "mine/1", "once"]
+
+
+def test_everything_stays_with_a_redirect_within_a_host(tmp_path):
+    def answer(request):
+        status = {"/301": 301, "/303": 303, "/308": 308}.get(request.path)
+        return (200, "") if status is None else (status, "moved" * 100, {"Location": "to/a b?c=d#e"})
+
+    with Peer(answer) as peer, run(tmp_path, f"""
+function on_event(event)
+  for _, status in ipairs {{ "/301", "/303", "/308" }} do
+    local url = event.data.url:gsub("//", "//user:pass@") .. status
+    assert(http.put(url, {{ follow = 1, body = "text", headers = {{ ["X-Api-Key"] = "k3y", ["Content-Type"] = "a/b" }} }}).ok)
+  end
+  log.info("result")
+end
+""", url=peer.url) as host:
+        host.log(msg="result")
+        followed = peer.requests[1::2]
+        assert [(r.method, r.path, r.body) for r in followed] == [
+            ("PUT", "/to/a%20b?c=d", b"text"), ("GET", "/to/a%20b?c=d", b""), ("PUT", "/to/a%20b?c=d", b"text")]
+        assert [r.headers["Content-Type"] for r in followed] == ["a/b", None, "a/b"]
+        for request in followed:
+            assert request.headers["X-Api-Key"] == "k3y" and request.headers["Authorization"].startswith("Basic ")
+
+
+def test_a_redirects_body_does_not_count(tmp_path):
+    """Nor is it read if it has no end; the time of a request is that of all its hops."""
+    def answer(request):
+        if request.path == "/long":
+            return 302, "x" * 3000000, {"Location": "/end"}
+        return (200, "end") if request.path == "/end" else (302, "", {"Location": "/loop"})
+
+    with Peer(answer) as peer, run(tmp_path, """
+function on_event(event)
+  local long = assert(http.get(event.data.url .. "/long", { follow = 1, max_bytes = 100 }))
+  local _, message, code = http.get(event.data.url .. "/loop", { follow = 3 })
+  log.info("result", { long = long.body, status = long.status, code = code, message = message })
+end
+""", url=peer.url) as host:
+        line = host.log(msg="result")
+        assert (line["long"], line["status"], line["code"]) == ("end", 200, "invalid")
+        assert "more than 3 redirects" in line["message"]
+        assert [r.path for r in peer.requests] == ["/long", "/end"] + ["/loop"] * 4
 
 
 def test_secrets_are_in_no_record(tmp_path):
