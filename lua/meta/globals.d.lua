@@ -4,7 +4,8 @@
 --
 -- Not there: io, debug, package, load, loadstring, loadfile, dofile, warn,
 -- string.dump, and of os all but time, date, clock, difftime. Libraries and
--- modules are read-only. Each script has its own globals.
+-- modules are read-only. Each script has its own globals. (A script that
+-- `--unsafe-stdlib` names has them all but warn: docs/unsafe-stdlib.md.)
 --
 -- A slice of a run (from one wait to the next) has a limit on CPU time, a script
 -- one on memory; see `--cpu-limit` and `--memory-limit`. A broken limit ends the

@@ -486,6 +486,14 @@ make_guard(struct preview *p, struct err *err)
 	return rc;
 }
 
+static int
+is_unsafe(void *cookie, const char *integration, const char *name)
+{
+	const struct preview *p = cookie;
+
+	return config_is_unsafe(p->options->config, integration, str_of(name));
+}
+
 static void
 start_dispatch(struct preview *p)
 {
@@ -504,6 +512,7 @@ start_dispatch(struct preview *p)
 		.guard = {p->guard.data, p->guard.len}},
 	    .cookie = p,
 	    .secret = give_secret,
+	    .unsafe = is_unsafe,
 	    .redact = redact,
 	    .routes = take_routes,
 	    .script = script_changed,

@@ -34,6 +34,7 @@
 #include "app/sentry.h"
 #include "app/settings.h"
 #include "app/ui.h"
+#include "app/unsafe.h"
 
 /* How long requests that are on their way may take after SIGTERM. */
 #define DRAIN_ANSWERS_MS 5000
@@ -100,6 +101,14 @@ give_secret(void *cookie, const char *integration, const char *name,
 	buf_put(ret_value, secret->data, secret->len);
 	secret_free(secret);
 	return 0;
+}
+
+static int
+is_unsafe(void *cookie, const char *integration, const char *name)
+{
+	const struct app *app = cookie;
+
+	return config_is_unsafe(app->config, integration, str_of(name));
 }
 
 static void
@@ -352,12 +361,14 @@ start_scripts(struct app *app, struct err *err)
 	options.retry_max_ms = config->retry_max_ms;
 	options.cookie = app;
 	options.secret = give_secret;
+	options.unsafe = is_unsafe;
 	options.ask = give_answer;
 	options.redact = redact_run;
 	options.routes = take_routes;
 	options.stored = schedule_stored;
 	options.script = script_changed;
 	options.job = job_changed;
+	app_unsafe_begin(config);
 	app->dispatch = dispatch_create(&options);
 
 	app->folders = mem_array(config->nintegrations, sizeof(struct folder));
@@ -552,6 +563,7 @@ scripts_settled(void *cookie)
 	log_info("listening", LOG_STR("url", url),
 	    LOG_INT("started_ms", clock_mono_ms() - app->started_mono_ms));
 	free(url);
+	app_unsafe_look(config, app->dispatch);
 	start_requarantine(app);
 	app_sentry_look_back(app->sentry);
 }

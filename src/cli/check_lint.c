@@ -12,6 +12,8 @@
 #include "wire/remote.h"
 #include "wire/source.h"
 
+#include "cli/cmd.h"
+
 #include "cli/check_lint.h"
 
 #define PREFIX "on_"
@@ -20,8 +22,10 @@
  * A worker tells which globals named on_* a script has made.  This one makes
  * one for each name that it found there, and in the tables there, so that what
  * the sandbox presets is known from the sandbox itself and from no second list.
+ * A script has no more than PROBE_NAMES of them, so it is asked more than once.
  */
-static const char probe[] = "local names = {}\n"
+#define PROBE_NAMES 200
+static const char probe[] = "local from, n, names = %zu, %d, {}\n"
 			    "for name, value in pairs(_G) do\n"
 			    "  names[#names + 1] = name\n"
 			    "  if type(value) == 'table' and value ~= _G then\n"
@@ -30,8 +34,9 @@ static const char probe[] = "local names = {}\n"
 			    "    end\n"
 			    "  end\n"
 			    "end\n"
-			    "for _, name in ipairs(names) do\n"
-			    "  _G[\"" PREFIX "\" .. name] = function() end\n"
+			    "table.sort(names)\n"
+			    "for i = from + 1, math.min(from + n, #names) do\n"
+			    "  _G[\"" PREFIX "\" .. names[i]] = print\n"
 			    "end\n";
 
 struct names {
@@ -67,19 +72,22 @@ names_clear(struct names *names)
 	free(names->v);
 }
 
-static int
-ask_presets(struct remote *remote, struct names *names, struct err *err)
+/* Ask for those from number ${from} on.  Returns how many came, or -1. */
+static ptrdiff_t
+ask_some_presets(struct remote *remote, const char *script, size_t from,
+    struct names *names, struct err *err)
 {
+	char *source = mem_printf(probe, from, PROBE_NAMES);
 	struct proto_load load = {
 	    .integration = mem_strdup("default"),
-	    .script = mem_strdup("presets"),
+	    .script = mem_strdup(script),
 	    .chunk = mem_strdup("presets"),
-	    .source = STR(probe),
+	    .source = str_of(source),
 	};
 	struct proto_loaded loaded = {0};
 	const char *handler;
+	ptrdiff_t rc;
 	size_t i;
-	int rc;
 
 	rc = remote_load(remote, &load, &loaded, err);
 	if (rc == 0 && loaded.error != NULL)
@@ -88,12 +96,28 @@ ask_presets(struct remote *remote, struct names *names, struct err *err)
 		handler = loaded.handlers[i];
 		names_add(names, str_of(handler + strlen(PREFIX)));
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		rc = (ptrdiff_t)loaded.nhandlers;
 		proto_loaded_clear(&loaded);
+	}
 	free(load.integration);
 	free(load.script);
 	free(load.chunk);
+	free(source);
 	return rc;
+}
+
+/* ${script} is whose they are: an unsafe one sees more. */
+static int
+ask_presets(struct remote *remote, const char *script, struct names *names,
+    struct err *err)
+{
+	ptrdiff_t n;
+
+	do
+		n = ask_some_presets(remote, script, names->n, names, err);
+	while (n == PROBE_NAMES);
+	return n == -1 ? -1 : 0;
 }
 
 static void
@@ -135,32 +159,45 @@ lint_files(const struct source_file *files, size_t n, const struct names *known,
 
 int
 check_lint(const struct source *source, struct remote *remote,
-    const struct catalog *catalog, check_lint_cb *found, void *cookie,
-    struct err *err)
+    struct cmd_unsafe *unsafe, const struct catalog *catalog,
+    check_lint_cb *found, void *cookie, struct err *err)
 {
 	struct linter linter = {found, cookie, NULL, NULL};
 	const struct source_file *scripts, *libs;
-	struct names known = {NULL, 0, 0};
+	struct names known = {NULL, 0, 0}, more = {NULL, 0, 0};
 	size_t nscripts, nlibs, i;
-	int rc;
+	int rc, is_unsafe;
 
-	rc = ask_presets(remote, &known, err);
+	scripts = source_scripts(source, &nscripts);
+	libs = source_libs(source, &nlibs);
+	rc = ask_presets(remote, "", &known, err);
+	for (i = 0; i < nscripts && rc == 0 && more.n == 0; i++)
+		if (cmd_is_unsafe(unsafe, str_of(scripts[i].name)))
+			rc = ask_presets(remote, scripts[i].name, &more, err);
 	if (rc == -1)
 		goto out;
 	linter.events = lint_events_create(catalog);
-	scripts = source_scripts(source, &nscripts);
-	libs = source_libs(source, &nlibs);
 
-	/* A script sees what a lib defines; a lib may count on its scripts. */
-	for (i = 0; i < nlibs; i++)
+	/* A script sees what a lib defines; a lib may count on its scripts, and
+	 * on what the unsafe ones of them have. */
+	for (i = 0; i < nlibs; i++) {
 		lint_globals(libs[i].text, names_add, &known);
-	lint_files(scripts, nscripts, &known, catalog, &linter);
+		lint_globals(libs[i].text, names_add, &more);
+	}
+	for (i = 0; i < nscripts; i++) {
+		is_unsafe = cmd_is_unsafe(unsafe, str_of(scripts[i].name));
+		lint_files(&scripts[i], 1, is_unsafe ? &more : &known, catalog,
+		    &linter);
+	}
 	for (i = 0; i < nscripts; i++)
 		lint_globals(scripts[i].text, names_add, &known);
+	for (i = 0; i < more.n; i++)
+		names_add(&known, str_of(more.v[i]));
 	lint_files(libs, nlibs, &known, catalog, &linter);
 
 out:
 	lint_events_free(linter.events);
 	names_clear(&known);
+	names_clear(&more);
 	return rc;
 }

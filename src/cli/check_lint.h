@@ -14,6 +14,7 @@
 #include "base/compiler.h"
 
 struct catalog;
+struct cmd_unsafe;
 struct err;
 struct remote;
 struct source;
@@ -30,7 +31,7 @@ struct check_finding {
 typedef void check_lint_cb(void *cookie, const struct check_finding *found);
 
 /**
- * check_lint(source, remote, catalog, found, cookie, err):
+ * check_lint(source, remote, unsafe, catalog, found, cookie, err):
  * Look at every script and every lib of ${source}.
  *
  * Errors:    those of remote_load(): the worker could not say what it presets.
@@ -38,7 +39,7 @@ typedef void check_lint_cb(void *cookie, const struct check_finding *found);
  * Thread:    that of ${remote}; blocks.
  */
 int check_lint(const struct source *source, struct remote *remote,
-    const struct catalog *catalog, check_lint_cb *found, void *cookie,
-    struct err *err) ATTR_MUSTCHECK;
+    struct cmd_unsafe *unsafe, const struct catalog *catalog,
+    check_lint_cb *found, void *cookie, struct err *err) ATTR_MUSTCHECK;
 
 #endif /* !CLI_CHECK_LINT_H_ */

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,6 +209,41 @@ cmd_wrap(FILE *out, const char *text, size_t indent, size_t column)
 		text += len;
 	}
 	(void)fputc('\n', out);
+}
+
+void
+cmd_unsafe_find(const struct config *config, const char *path,
+    struct cmd_unsafe *ret_unsafe)
+{
+	struct stat at, other;
+	const char *slash;
+	char *folder = mem_strdup(path);
+	size_t i;
+
+	ret_unsafe->config = config;
+	ret_unsafe->integration = config->integrations[0].name;
+	if (stat(folder, &at) == 0 && !S_ISDIR(at.st_mode)) {
+		slash = strrchr(folder, '/');
+		folder[slash == NULL ? 0 : slash - folder] = '\0';
+	}
+	if (stat(folder[0] == '\0' ? "." : folder, &at) == 0) {
+		for (i = 1; i < config->nintegrations; i++)
+			if (stat(config->integrations[i].scripts, &other) ==
+				0 &&
+			    other.st_dev == at.st_dev &&
+			    other.st_ino == at.st_ino)
+				ret_unsafe->integration =
+				    config->integrations[i].name;
+	}
+	free(folder);
+}
+
+int
+cmd_is_unsafe(void *cookie, struct str script)
+{
+	const struct cmd_unsafe *unsafe = cookie;
+
+	return config_is_unsafe(unsafe->config, unsafe->integration, script);
 }
 
 /* What stands in the environment and in the file, behind the flags. */

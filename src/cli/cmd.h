@@ -105,6 +105,25 @@ int cmd_misuse(const struct cmd_call *call, const char *fmt, ...)
 int cmd_open_catalog(
     const struct config *config, struct catalog **ret_catalog) ATTR_MUSTCHECK;
 
+/* Which scripts of a folder --unsafe-stdlib names, for a command that loads
+ * them without a host. */
+struct cmd_unsafe {
+	const struct config *config;
+	const char *integration; /* Whose folder it is. */
+};
+
+/**
+ * cmd_unsafe_find(config, path, ret_unsafe):
+ * The folder, or the script in it, is ${path}.
+ *
+ * Ownership: ${ret_unsafe} keeps ${config}.
+ */
+void cmd_unsafe_find(const struct config *config, const char *path,
+    struct cmd_unsafe *ret_unsafe);
+
+/* A remote_unsafe_cb: its cookie is a struct cmd_unsafe. */
+int cmd_is_unsafe(void *cookie, struct str script);
+
 /* "unknown resource", with the closest one; returns CMD_USAGE. */
 int cmd_unknown_resource(const struct catalog *catalog, const char *name);
 

@@ -39,6 +39,7 @@ struct checker {
 	const struct cmd_call *call;
 	struct catalog *catalog;
 	struct remote *remote;
+	struct cmd_unsafe unsafe;
 	struct problem *problems;
 	size_t nproblems;
 	size_t cap;
@@ -365,8 +366,8 @@ check_all(struct checker *checker, const struct source *source, const char *dir)
 	if (load_all(checker, source) == -1)
 		return CMD_UNREACHABLE;
 	jwrite_array_end(&checker->w);
-	if (n > 0 && check_lint(source, checker->remote, checker->catalog,
-			 add_found, checker, &err) == -1)
+	if (n > 0 && check_lint(source, checker->remote, &checker->unsafe,
+			 checker->catalog, add_found, checker, &err) == -1)
 		return cmd_fail(CMD_UNREACHABLE, &err);
 
 	if (checker->nproblems > 0)
@@ -398,6 +399,7 @@ static int
 run(const struct cmd_call *call)
 {
 	const struct config *config = call->config;
+	struct checker checker = {.call = call, .json = BUF_INIT};
 	const struct remote_options options = {
 	    .setup = {.mem_bytes = config->memory_limit,
 		.cpu_ms = config->cpu_limit_ms,
@@ -405,8 +407,9 @@ run(const struct cmd_call *call)
 		.handler_ms = DEADLINE_MS},
 	    .deadline_ms = DEADLINE_MS,
 	    .secret = stand_in,
+	    .unsafe = cmd_is_unsafe,
+	    .cookie = &checker.unsafe,
 	};
-	struct checker checker = {.call = call, .json = BUF_INIT};
 	struct source *source;
 	struct err err = ERR_INIT;
 	struct stat st;
@@ -417,6 +420,7 @@ run(const struct cmd_call *call)
 	if ((one ? source_one(config->scripts, &source, &err)
 		 : source_scan(config->scripts, &source, &err)) == -1)
 		return cmd_fail(CMD_UNREACHABLE, &err);
+	cmd_unsafe_find(config, config->scripts, &checker.unsafe);
 	checker.remote = remote_open(&options);
 	status = cmd_open_catalog(config, &checker.catalog);
 	if (status == CMD_GOOD)

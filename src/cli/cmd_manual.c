@@ -13,30 +13,6 @@
  * docs/, and tests/static/check-options compares.
  */
 
-static const struct {
-	unsigned int commands;
-	const char *name;
-} command_names[] = {
-    {OPTION_FOR_SERVE, "serve"},
-    {OPTION_FOR_SEND, "send"},
-    {OPTION_FOR_CHECK, "check"},
-    {OPTION_FOR_VALIDATE, "validate"},
-    {OPTION_FOR_CHANNELS, "channels"},
-    {OPTION_FOR_DELIVERIES, "deliveries"},
-    {OPTION_FOR_SHOW, "show"},
-    {OPTION_FOR_REPLAY, "replay"},
-    {OPTION_FOR_TAIL, "tail"},
-    {OPTION_FOR_SCRIPTS, "scripts"},
-    {OPTION_FOR_SIM, "sim"},
-    {OPTION_FOR_LOGIN, "login"},
-    {OPTION_FOR_TOKEN, "token"},
-    {OPTION_FOR_LOGOUT, "logout"},
-    {OPTION_FOR_TYPES, "types"},
-    {OPTION_FOR_UI_SCHEMA, "ui-schema"},
-    {OPTION_FOR_PREVIEW, "preview"},
-    {OPTION_FOR_CONTROL, "pause, resume, discard"},
-};
-
 static const char description[] =
     "receives the webhooks of Sentry's Integration Platform, proves that they "
     "are genuine, checks their shape, keeps them safe on disk before it "
@@ -145,11 +121,12 @@ put_commands(struct buf *out, const struct option *option, const char *mark)
 		buf_puts(out, "all");
 		return;
 	}
-	for (i = 0; i < NELEMS(command_names); i++) {
-		if ((option->commands & command_names[i].commands) == 0)
+	for (i = 0; cmd_table[i] != NULL; i++) {
+		if (cmd_table[i]->help == NULL ||
+		    (option->commands & cmd_table[i]->options) == 0)
 			continue;
 		buf_printf(
-		    out, "%s%s%s%s", comma, mark, command_names[i].name, mark);
+		    out, "%s%s%s%s", comma, mark, cmd_table[i]->name, mark);
 		comma = ", ";
 	}
 }

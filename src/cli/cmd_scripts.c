@@ -56,6 +56,8 @@ add_state(struct client_table *table, const struct jval *script)
 		buf_puts(&text, ", throttled");
 	if (is_true(script, "slow"))
 		buf_puts(&text, ", slow");
+	if (is_true(script, "unsafe_stdlib"))
+		buf_puts(&text, ", unsafe stdlib");
 	client_table_add(table, &text, client_style_of(state));
 }
 
@@ -194,6 +196,7 @@ const struct cmd_entry cmd_scripts = {
     .help = "list the scripts that a host serves, and what waits for them",
     .about =
 	"Ask a running host for its scripts: state, handlers, and their jobs. "
+	"unsafe stdlib: it runs without the sandbox, as --unsafe-stdlib says. "
 	"failed: the newest version does not load, and the last good one (if "
 	"there is one) goes on; below the table stands why. Last come the "
 	"schedules, and when each is due next.",

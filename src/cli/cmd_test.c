@@ -23,6 +23,7 @@ struct tester {
 	const struct cmd_call *call;
 	struct catalog *catalog;
 	struct remote *remote;
+	struct cmd_unsafe unsafe;
 	struct tests list;
 	size_t passed;
 	size_t failed;
@@ -255,7 +256,18 @@ static int
 ask_catalog(void *cookie, const char *question, const char *body,
     char **ret_json, struct err *err)
 {
-	return catalog_ask(cookie, question, body, ret_json, err);
+	const struct tester *tester = cookie;
+
+	return catalog_ask(tester->catalog, question, body, ret_json, err);
+}
+
+static int
+is_unsafe(void *cookie, struct str script)
+{
+	const struct tester *tester = cookie;
+
+	return config_is_unsafe(
+	    tester->unsafe.config, tester->unsafe.integration, script);
 }
 
 static int
@@ -269,6 +281,7 @@ run(const struct cmd_call *call)
 		.handler_ms = config->handler_timeout_ms},
 	    .deadline_ms = TESTS_DEADLINE_MS,
 	    .catalog = ask_catalog,
+	    .unsafe = is_unsafe,
 	};
 	struct tester tester = {.call = call, .json = BUF_INIT};
 	struct source *source = NULL;
@@ -281,7 +294,8 @@ run(const struct cmd_call *call)
 		    &err);
 	status = cmd_open_catalog(config, &tester.catalog);
 	if (status == CMD_GOOD) {
-		options.cookie = tester.catalog;
+		options.cookie = &tester;
+		cmd_unsafe_find(config, config->scripts, &tester.unsafe);
 		tester.remote = remote_open(&options);
 		status = run_all(&tester, source, config->scripts);
 	}

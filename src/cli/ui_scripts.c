@@ -129,6 +129,7 @@ int
 ui_scripts_load(const struct cmd_call *call, const char *path,
     struct ui_scripts *ret, size_t *ret_problems, struct err *err)
 {
+	struct cmd_unsafe unsafe;
 	const struct remote_options options = {
 	    .setup = {.mem_bytes = call->config->memory_limit,
 		.cpu_ms = call->config->cpu_limit_ms,
@@ -136,6 +137,8 @@ ui_scripts_load(const struct cmd_call *call, const char *path,
 		.handler_ms = DEADLINE_MS},
 	    .deadline_ms = DEADLINE_MS,
 	    .secret = stand_in,
+	    .unsafe = cmd_is_unsafe,
+	    .cookie = &unsafe,
 	};
 	const struct source_file *files;
 	struct source *source;
@@ -150,6 +153,7 @@ ui_scripts_load(const struct cmd_call *call, const char *path,
 	if ((one ? source_one(path, &source, err)
 		 : source_scan(path, &source, err)) == -1)
 		return -1;
+	cmd_unsafe_find(call->config, path, &unsafe);
 	remote = remote_open(&options);
 	files = source_scripts(source, &n);
 	for (i = 0; i < n && rc == 0; i++)

@@ -616,6 +616,26 @@ config_integrations_differ(const struct config *old, const struct config *new)
 	return 0;
 }
 
+int
+config_is_unsafe(
+    const struct config *config, const char *integration, struct str script)
+{
+	const char *name, *slash;
+	struct str of;
+	size_t i;
+
+	for (i = 0; i < config->unsafe_stdlib.n; i++) {
+		name = config->unsafe_stdlib.items[i];
+		slash = strchr(name, '/');
+		of = slash == NULL ? STR("default")
+				   : (struct str){name, (size_t)(slash - name)};
+		if (str_eq(of, str_of(integration)) &&
+		    str_eq(str_of(slash == NULL ? name : slash + 1), script))
+			return 1;
+	}
+	return 0;
+}
+
 const struct config_integration *
 config_find_integration(const struct config *config, const char *name)
 {

@@ -16,6 +16,7 @@
 
 #include "base/compiler.h"
 #include "base/log.h"
+#include "base/str.h"
 
 struct config_value;
 struct err;
@@ -130,6 +131,7 @@ struct config {
 	char *tls_key;
 	enum config_token_grant token_grant;
 	uint64_t ui_timeout_ms;
+	struct config_list unsafe_stdlib; /* SCRIPT or INTEGRATION/SCRIPT */
 	enum config_validation validation;
 	uint64_t workers; /* At least 1. */
 
@@ -304,6 +306,14 @@ int config_integrations_differ(
  */
 const struct config_integration *config_find_integration(
     const struct config *config, const char *name);
+
+/**
+ * config_is_unsafe(config, integration, script):
+ * Whether --unsafe-stdlib names that script, which is "INTEGRATION/SCRIPT" for
+ * another integration than the default one.
+ */
+int config_is_unsafe(
+    const struct config *config, const char *integration, struct str script);
 
 /* Forget a list, and give its memory back. */
 void config_list_clear(struct config_list *list);

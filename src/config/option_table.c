@@ -675,6 +675,15 @@ const struct option option_table[] = {
 	.max = MINUTES(1),
 	.offset = FIELD(ui_timeout_ms),
 	.help = "wall time of a script's answer to a UI component of Sentry's"},
+    {.name = "unsafe-stdlib",
+	.type = OPTION_LIST,
+	.commands = SERVE | CHECK | TEST | UI_SCHEMA | PREVIEW,
+	.metavar = "SCRIPT",
+	.offset = FIELD(unsafe_stdlib),
+	.help =
+	    "give this script os.execute, io, debug, load and C modules, in "
+	    "a worker of its own without the wall around it; of another "
+	    "integration it is NAME/SCRIPT; several may be given"},
     {.name = "until",
 	.type = OPTION_STRING,
 	.flags = OPTION_ONCE,

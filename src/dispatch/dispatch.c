@@ -170,6 +170,12 @@ on_died(void *cookie, struct worker *worker, const struct workers_death *death)
 	dispatch_forget_questions(d, lane);
 	dispatch_forget_asks(d, lane);
 	scripts_worker_died(d->scripts, worker, death);
+	/* Who is alone there and has threads, or children, is to blame without
+	 * having run. */
+	if (guilty == NULL && death->by_itself && lane->kind == LANE_NORMAL &&
+	    lane->owner != NULL && death->activity != PROTO_IN_LOAD)
+		guilty = scripts_find(
+		    d->scripts, lane->owner->integration, lane->owner->name);
 	if (guilty != NULL)
 		scripts_charge(d->scripts, guilty, death->how);
 	dispatch_check_drained(d);
@@ -218,6 +224,15 @@ on_publish(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	publish(arg);
+}
+
+static int
+is_unsafe(void *cookie, const char *integration, const char *name)
+{
+	const struct dispatch *d = cookie;
+
+	return d->options.unsafe != NULL &&
+	       d->options.unsafe(d->options.cookie, integration, name);
 }
 
 static void
@@ -421,6 +436,7 @@ dispatch_create(const struct dispatch_options *options)
 		.load_ms = o->load_ms,
 		.preflight = o->preflight,
 		.cookie = d,
+		.unsafe = is_unsafe,
 		.changed = on_changed,
 		.added = on_added,
 		.servable = on_servable,
@@ -483,6 +499,10 @@ describe(const struct script *script, struct dispatch_script *ret)
 	    .paused = script->paused,
 	    .throttled = script->feed->failures >= DECIDE_THROTTLE_AFTER,
 	    .slow = script->lane != NULL && script->lane->kind == LANE_SLOW,
+	    .unsafe = script->unsafe,
+	    .pid = script->bundle == NULL
+		       ? -1
+		       : (long)worker_pid(script->bundle->lane->worker),
 	};
 }
 
@@ -548,6 +568,13 @@ dispatch_write_script(const struct dispatch_script *script, struct jwrite *w)
 	jwrite_bool(w, script->throttled);
 	jwrite_key(w, "slow");
 	jwrite_bool(w, script->slow);
+	jwrite_key(w, "unsafe_stdlib");
+	jwrite_bool(w, script->unsafe);
+	jwrite_key(w, "pid");
+	if (script->pid > 0)
+		jwrite_int(w, script->pid);
+	else
+		jwrite_null(w);
 }
 
 void

@@ -68,6 +68,10 @@ struct dispatch_options {
 	 */
 	void (*ask)(void *cookie, struct dispatch_ask *ask);
 
+	/* Whether a script is to have all of Lua's libraries, in workers of its
+	 * own outside of the wall (--unsafe-stdlib); NULL: none is. */
+	int (*unsafe)(void *cookie, const char *integration, const char *name);
+
 	/* Take the secrets out of what is kept of a run.  May be NULL. */
 	void (*redact)(void *cookie, struct buf *text);
 
@@ -116,6 +120,8 @@ struct dispatch_script {
 	int paused;
 	int throttled; /* Only one job at a time, until one succeeds. */
 	int slow;      /* In the slow lane. */
+	int unsafe;    /* It has all of Lua's libraries. */
+	long pid; /* Of the worker that serves it; -1: none does just now. */
 };
 
 /* A script's question to the host: borrowed until it is answered. */
@@ -212,8 +218,8 @@ void dispatch_write_script(
 void dispatch_stats(
     const struct dispatch *dispatch, struct dispatch_stats *ret_stats);
 
-/* The process of the worker of that name ("worker-1", "slow", "spare"), or -1.
- */
+/* The process of the worker of that name ("worker-1", "slow", "spare",
+ * "unsafe:SCRIPT:worker"), or -1. */
 long dispatch_worker_pid(const struct dispatch *dispatch, const char *name);
 
 /**

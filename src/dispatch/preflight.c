@@ -21,6 +21,7 @@
 struct flight {
 	struct script *script;
 	struct version *version; /* Holds a reference. */
+	struct worker *worker;
 	struct tests tests;
 	int listed;
 	size_t at; /* The test that runs; none before they are listed. */
@@ -29,7 +30,6 @@ struct flight {
 
 struct preflight {
 	struct preflight_options options;
-	struct worker *worker; /* NULL until it is needed. */
 	struct event *deadline;
 	uint64_t question; /* The one that is open. */
 	int asked;
@@ -103,8 +103,8 @@ ask(struct preflight *p, struct flight *flight)
 	test.wall_ms = TESTS_WALL_MS;
 	if (flight->listed)
 		test.test = flight->tests.v[flight->at].name;
-	proto_put_test(worker_out(p->worker), ++p->question, &test);
-	worker_flush(p->worker);
+	proto_put_test(worker_out(flight->worker), ++p->question, &test);
+	worker_flush(flight->worker);
 	free(test.scripts);
 	free(test.libs);
 	p->asked = 1;
@@ -140,7 +140,7 @@ proceed(struct preflight *p)
 			land_failed(p, NULL, flight->tests.v[flight->at].error);
 			return;
 		}
-		if (!worker_is_ready(p->worker))
+		if (!worker_is_ready(flight->worker))
 			return;
 		ask(p, flight);
 	}
@@ -197,7 +197,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	worker_kill(p->worker, "did not end a test", 0);
+	worker_kill(TAILQ_FIRST(&p->flights)->worker, "did not end a test", 0);
 	give_up(p, "it did not end");
 }
 
@@ -231,9 +231,8 @@ preflight_want(
 {
 	struct flight *flight = mem_zalloc(sizeof(*flight));
 
-	if (p->worker == NULL)
-		p->worker = p->options.worker(p->options.cookie);
 	flight->script = script;
+	flight->worker = p->options.worker(p->options.cookie, script);
 	flight->version = version_ref(version);
 	TAILQ_INSERT_TAIL(&p->flights, flight, entry);
 	proceed(p);
@@ -252,22 +251,26 @@ preflight_stop(struct preflight *p)
 	(void)event_del(p->deadline);
 }
 
-int
-preflight_is_worker(const struct preflight *p, const struct worker *worker)
+/* Whether that is the worker of the first one. */
+static int
+is_its_worker(const struct preflight *p, const struct worker *worker)
 {
-	return p->worker != NULL && p->worker == worker;
+	const struct flight *flight = TAILQ_FIRST(&p->flights);
+
+	return flight != NULL && flight->worker == worker;
 }
 
 void
 preflight_ready(struct preflight *p, const struct worker *worker)
 {
-	if (preflight_is_worker(p, worker))
+	if (is_its_worker(p, worker))
 		proceed(p);
 }
 
 /* A test asks the catalogue. */
 static int
-answer_catalog(struct preflight *p, const struct ipc_frame *frame)
+answer_catalog(const struct preflight *p, struct worker *worker,
+    const struct ipc_frame *frame)
 {
 	char *question = NULL, *body = NULL, *json = NULL;
 	struct err err = ERR_INIT;
@@ -277,9 +280,9 @@ answer_catalog(struct preflight *p, const struct ipc_frame *frame)
 	if (question == NULL ||
 	    catalog_ask(p->options.catalog, question, body, &json, &err) == -1)
 		json = NULL;
-	proto_put_texts(worker_out(p->worker), PROTO_CATALOG_IS, frame->id,
-	    json, json == NULL ? err.msg : NULL);
-	worker_flush(p->worker);
+	proto_put_texts(worker_out(worker), PROTO_CATALOG_IS, frame->id, json,
+	    json == NULL ? err.msg : NULL);
+	worker_flush(worker);
 	free(question);
 	free(body);
 	free(json);
@@ -287,17 +290,19 @@ answer_catalog(struct preflight *p, const struct ipc_frame *frame)
 }
 
 int
-preflight_frame(struct preflight *p, const struct ipc_frame *frame)
+preflight_frame(
+    struct preflight *p, struct worker *worker, const struct ipc_frame *frame)
 {
 	char *json = NULL, *rest = NULL;
 
 	if (frame->type == PROTO_CATALOG)
-		return answer_catalog(p, frame);
+		return answer_catalog(p, worker, frame);
 	if (frame->type != PROTO_TESTED ||
 	    proto_get_texts(frame->payload, &json, &rest) == -1)
 		return -1;
 	/* Another question may have been given up meanwhile. */
-	if (p->asked && frame->id == p->question && json != NULL)
+	if (p->asked && frame->id == p->question && json != NULL &&
+	    is_its_worker(p, worker))
 		take_answer(p, json);
 	free(json);
 	free(rest);
@@ -310,7 +315,7 @@ preflight_died(struct preflight *p, const struct worker *worker,
 {
 	char *why;
 
-	if (!preflight_is_worker(p, worker) || !p->asked || p->stopping)
+	if (!is_its_worker(p, worker) || !p->asked || p->stopping)
 		return;
 	if (!death->by_itself) {
 		/* Nobody's fault: once more, in the next one. */

@@ -3,7 +3,7 @@
 
 /*
  * The tests of a version that loads, before it is served: those in
- * NAME_test.lua beside it.  They run in a worker of their own, one after the
+ * NAME_test.lua beside it.  They run in a worker for that alone, one after the
  * other, so that they delay nothing but the version itself; the first one that
  * fails decides.
  *
@@ -44,8 +44,9 @@ struct preflight_options {
 	const struct catalog *catalog;
 	void *cookie;
 	preflight_done_cb *done;
-	/* Make the worker; asked once, when the first tests are to be run. */
-	struct worker *(*worker)(void *cookie);
+	/* The worker that is to run the tests of ${script}: made when it is
+	 * first asked for. */
+	struct worker *(*worker)(void *cookie, const struct script *script);
 };
 
 /**
@@ -69,13 +70,11 @@ int preflight_is_busy(const struct preflight *preflight);
 /* Begin no more: the workers are being stopped. */
 void preflight_stop(struct preflight *preflight);
 
-/* What the workers say: ready() and died() of any of them, the frames only if
- * preflight_is_worker(). */
-int preflight_is_worker(
-    const struct preflight *preflight, const struct worker *worker);
+/* What the workers say: ready() and died() of any of them, the frames only of
+ * those that are for tests. */
 void preflight_ready(struct preflight *preflight, const struct worker *worker);
-int preflight_frame(
-    struct preflight *preflight, const struct ipc_frame *frame) ATTR_MUSTCHECK;
+int preflight_frame(struct preflight *preflight, struct worker *worker,
+    const struct ipc_frame *frame) ATTR_MUSTCHECK;
 void preflight_died(struct preflight *preflight, const struct worker *worker,
     const struct workers_death *death);
 

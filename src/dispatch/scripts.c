@@ -95,10 +95,10 @@ scripts_create(const struct scripts_options *options, struct workers *workers)
 	    .done = scripts_on_tested,
 	    .worker = scripts_tests_worker,
 	});
-	s->spare = scripts_lane_add(s, LANE_SPARE, "spare");
+	s->spare = scripts_lane_add(s, LANE_SPARE, "spare", NULL);
 	for (i = 0; i < options->workers; i++) {
 		(void)snprintf(name, sizeof(name), "worker-%u", i + 1);
-		(void)scripts_lane_add(s, LANE_NORMAL, name);
+		(void)scripts_lane_add(s, LANE_NORMAL, name, NULL);
 	}
 	return s;
 }
@@ -176,6 +176,9 @@ add(struct scripts *s, const char *integration, const char *name)
 	script->name = mem_strdup(name);
 	script->paused =
 	    version_is_paused(s->options.data_dir, integration, name);
+	script->unsafe =
+	    s->options.unsafe != NULL &&
+	    s->options.unsafe(s->options.cookie, integration, name);
 	*s->last = script;
 	s->last = &script->next;
 
@@ -352,11 +355,12 @@ scripts_absolve(struct script *script)
 void
 scripts_set_slow(struct scripts *s, struct script *script)
 {
+	/* One that is alone delays nobody. */
 	if (script->lane == NULL || script->lane->kind == LANE_SLOW ||
-	    script->removed || s->stopping)
+	    script->unsafe || script->removed || s->stopping)
 		return;
 	if (s->slow == NULL)
-		s->slow = scripts_lane_add(s, LANE_SLOW, "slow");
+		s->slow = scripts_lane_add(s, LANE_SLOW, "slow", NULL);
 	log_info("script moves to the slow lane",
 	    LOG_STR("script", script->name),
 	    LOG_STR("integration", script->integration));

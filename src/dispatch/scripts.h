@@ -8,6 +8,9 @@
  * ends with its last run.  A version that does not load changes nothing; nor
  * does one whose tests fail, if they are looked at (dispatch/preflight.h).
  *
+ * An unsafe script is tried, tested and served in workers that no other script
+ * is ever sent to.
+ *
  * Floor: 5 (dispatch).  May include base/, json/, catalog/, script/.
  */
 
@@ -39,6 +42,8 @@ struct lane {
 	struct lane *next;
 	struct worker *worker;
 	enum lane_kind kind;
+	const struct script *owner; /* An unsafe script, which is alone here;
+				     * NULL: whichever are not. */
 	unsigned int nscripts;
 	unsigned int nruns;  /* The dispatcher's. */
 	unsigned int nasked; /* The dispatcher's: claimed, not yet there. */
@@ -63,6 +68,7 @@ struct script {
 	struct script *next;
 	char *integration;
 	char *name;
+	int unsafe; /* It has all of Lua's libraries, and lanes of its own. */
 	struct lane *lane;
 	struct bundle *bundle;   /* Serves new jobs; NULL: nothing does. */
 	struct bundle *coming;   /* Is being loaded to take its place. */
@@ -92,6 +98,9 @@ struct scripts_options {
 	uint64_t load_ms;     /* Deadline for a new version to load. */
 	enum preflight_level preflight;
 	void *cookie;
+
+	/* Whether a script is to have all of Lua's libraries; NULL: none is. */
+	int (*unsafe)(void *cookie, const char *integration, const char *name);
 
 	/* Which handlers there are has changed. */
 	void (*changed)(void *cookie);

@@ -33,6 +33,7 @@ struct scripts {
 	struct script **queue_last;
 	struct script *trying;
 	struct version *trying_version;
+	struct lane *trying_lane;
 	uint64_t trying_id;
 	struct event *deadline;
 	struct event *reload;
@@ -46,9 +47,10 @@ void scripts_set_error(struct script *script, const char *error);
 /* Tell, once, that nothing is under way any more. */
 void scripts_check_settled(struct scripts *s);
 
-/* A new worker; place a script (NULL: nowhere). */
-struct lane *scripts_lane_add(
-    struct scripts *s, enum lane_kind kind, const char *name);
+/* A new worker, for all or (${owner}) for one; place a script (NULL: nowhere).
+ */
+struct lane *scripts_lane_add(struct scripts *s, enum lane_kind kind,
+    const char *name, const struct script *owner);
 void scripts_set_lane(struct script *script, struct lane *lane);
 
 /* Queue a version to be tried; begin with the next in the queue. */
@@ -79,7 +81,7 @@ void scripts_retry_clashes(struct scripts *s, const char *integration);
 /* Of the preflight: the tests of ${version} have run. */
 void scripts_on_tested(void *cookie, struct script *script,
     struct version *version, const char *error);
-struct worker *scripts_tests_worker(void *cookie);
+struct worker *scripts_tests_worker(void *cookie, const struct script *script);
 
 /* Of the timers. */
 void scripts_on_deadline(evutil_socket_t fd, short what, void *arg);

@@ -105,7 +105,7 @@ scripts_trying(
     const struct scripts *s, const struct worker *worker, uint64_t id)
 {
 	if (s->trying == NULL || s->trying_id != id ||
-	    s->spare->worker != worker)
+	    s->trying_lane->worker != worker)
 		return NULL;
 	return s->trying->integration;
 }
@@ -140,7 +140,8 @@ scripts_is_echo(const struct scripts *s, const struct worker *worker,
 /* ---- lanes ------------------------------------------------------------- */
 
 struct lane *
-scripts_lane_add(struct scripts *s, enum lane_kind kind, const char *name)
+scripts_lane_add(struct scripts *s, enum lane_kind kind, const char *name,
+    const struct script *owner)
 {
 	struct lane *lane = mem_zalloc(sizeof(*lane));
 	struct lane **at;
@@ -149,7 +150,32 @@ scripts_lane_add(struct scripts *s, enum lane_kind kind, const char *name)
 		continue;
 	*at = lane;
 	lane->kind = kind;
-	lane->worker = workers_add(s->workers, name);
+	lane->owner = owner;
+	lane->worker = workers_add(s->workers, name, owner != NULL);
+	return lane;
+}
+
+/* The lane of that kind for ${script}, which is its own if it is unsafe, and
+ * made when it is first needed. */
+static struct lane *
+lane_for(struct scripts *s, const struct script *script, enum lane_kind kind,
+    const char *name)
+{
+	const struct script *owner = script->unsafe ? script : NULL;
+	const char *in = script->integration;
+	struct lane *lane;
+	char *full;
+
+	for (lane = s->lanes; lane != NULL; lane = lane->next)
+		if (lane->kind == kind && lane->owner == owner)
+			return lane;
+	if (owner == NULL)
+		return scripts_lane_add(s, kind, name, NULL);
+	full = strcmp(in, "default") == 0
+		   ? mem_printf("unsafe:%s:%s", script->name, name)
+		   : mem_printf("unsafe:%s/%s:%s", in, script->name, name);
+	lane = scripts_lane_add(s, kind, full, owner);
+	free(full);
 	return lane;
 }
 
@@ -180,7 +206,7 @@ pick_lane(const struct scripts *s)
 	size_t n = 0;
 
 	for (lane = s->lanes; lane != NULL; lane = lane->next) {
-		if (lane->kind != LANE_NORMAL)
+		if (lane->kind != LANE_NORMAL || lane->owner != NULL)
 			continue;
 		lanes[n] = lane;
 		loads[n++] = lane->nscripts;
@@ -243,6 +269,18 @@ warn_of_unknown_handlers(const struct scripts *s, const struct script *script)
 	}
 }
 
+/* Nobody should have to remember which one it was. */
+static void
+warn_if_unsafe(const struct script *script)
+{
+	if (script->unsafe)
+		log_warn("script runs without the sandbox",
+		    LOG_STR("script", script->name),
+		    LOG_STR("integration", script->integration),
+		    LOG_STR("why", "--unsafe-stdlib names it: it can do what "
+				   "the user can that moonpost runs as"));
+}
+
 /* The coming bundle is there: it serves from now on. */
 static void
 take_over(struct scripts *s, struct script *script)
@@ -268,6 +306,7 @@ take_over(struct scripts *s, struct script *script)
 		log_info("script loaded", LOG_STR("script", script->name),
 		    LOG_STR("integration", script->integration),
 		    LOG_STR("version", script->live->id));
+		warn_if_unsafe(script);
 		warn_of_unknown_handlers(s, script);
 		scripts_retry_clashes(s, script->integration);
 		s->options.state(s->options.cookie, script);
@@ -292,7 +331,9 @@ scripts_load(struct scripts *s, struct script *script)
 	if (version == NULL || script->removed || script->parked || s->stopping)
 		return;
 	if (script->lane == NULL)
-		scripts_set_lane(script, pick_lane(s));
+		scripts_set_lane(script,
+		    script->unsafe ? lane_for(s, script, LANE_NORMAL, "worker")
+				   : pick_lane(s));
 
 	/* Nothing to do if it is there already, or on its way. */
 	if (script->coming != NULL && script->coming->version == version &&
@@ -401,9 +442,9 @@ scripts_on_tested(void *cookie, struct script *script, struct version *version,
 }
 
 struct worker *
-scripts_tests_worker(void *cookie)
+scripts_tests_worker(void *cookie, const struct script *script)
 {
-	return scripts_lane_add(cookie, LANE_TESTS, "tests")->worker;
+	return lane_for(cookie, script, LANE_TESTS, "tests")->worker;
 }
 
 /* The trial is over: ${error} is NULL, or says why it does not load. */
@@ -442,7 +483,8 @@ scripts_on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)snprintf(text, sizeof(text),
 	    "%.150s: did not finish loading within %g s",
 	    s->trying_version->file->chunk, (double)s->options.load_ms / 1000);
-	worker_kill(s->spare->worker, "did not finish loading a script", 0);
+	worker_kill(
+	    s->trying_lane->worker, "did not finish loading a script", 0);
 	end_trial(s, text, NULL);
 }
 
@@ -457,18 +499,34 @@ try_nothing(struct scripts *s, struct script *script)
 	version_unref(version);
 }
 
+/* Take the first one out of the queue whose spare worker is ready. */
+static struct script *
+take_next(struct scripts *s, struct lane **ret_lane)
+{
+	struct script *script, **at;
+
+	for (at = &s->queue; (script = *at) != NULL; at = &script->queue_next) {
+		*ret_lane = lane_for(s, script, LANE_SPARE, "spare");
+		if (worker_is_ready((*ret_lane)->worker))
+			break;
+	}
+	if (script == NULL)
+		return NULL;
+	*at = script->queue_next;
+	if (*at == NULL)
+		s->queue_last = at;
+	script->queued = 0;
+	return script;
+}
+
 void
 scripts_try_next(struct scripts *s)
 {
 	struct script *script;
+	struct lane *lane;
 
-	while (s->trying == NULL && s->queue != NULL && !s->stopping &&
-	       worker_is_ready(s->spare->worker)) {
-		script = s->queue;
-		s->queue = script->queue_next;
-		if (s->queue == NULL)
-			s->queue_last = &s->queue;
-		script->queued = 0;
+	while (s->trying == NULL && !s->stopping &&
+	       (script = take_next(s, &lane)) != NULL) {
 		if (script->wanted == NULL)
 			continue;
 		if (s->options.preflight == PREFLIGHT_OFF) {
@@ -479,8 +537,9 @@ scripts_try_next(struct scripts *s)
 		s->trying_version = script->wanted;
 		script->wanted = NULL;
 		s->trying_id = BUNDLE_BIT | ++s->next_bundle;
+		s->trying_lane = lane;
 		send_load(
-		    s->spare->worker, script, s->trying_version, s->trying_id);
+		    lane->worker, script, s->trying_version, s->trying_id);
 		(void)loop_arm(s->deadline, s->options.load_ms);
 	}
 }
@@ -504,7 +563,7 @@ scripts_worker_ready(struct scripts *s, struct worker *worker)
 {
 	struct script *script;
 
-	if (worker == s->spare->worker) {
+	if (scripts_lane_of(s, worker)->kind == LANE_SPARE) {
 		scripts_try_next(s);
 		return;
 	}
@@ -576,9 +635,9 @@ int
 scripts_worker_tested(
     struct scripts *s, struct worker *worker, const struct ipc_frame *frame)
 {
-	if (!preflight_is_worker(s->preflight, worker))
+	if (scripts_lane_of(s, worker)->kind != LANE_TESTS)
 		return -1;
-	return preflight_frame(s->preflight, frame);
+	return preflight_frame(s->preflight, worker, frame);
 }
 
 int
@@ -591,7 +650,7 @@ scripts_worker_loaded(
 	if (proto_get_loaded(payload, &loaded) == -1)
 		return -1;
 	check_schedules(&loaded);
-	if (s->trying != NULL && worker == s->spare->worker &&
+	if (s->trying != NULL && worker == s->trying_lane->worker &&
 	    id == s->trying_id) {
 		send_unload(worker, id);
 		if (loaded.error == NULL)
@@ -649,7 +708,7 @@ scripts_worker_died(
 		guilty = b->script;
 	lose_bundles(s, worker);
 	preflight_died(s->preflight, worker, death);
-	if (worker == s->spare->worker && s->trying != NULL) {
+	if (s->trying != NULL && worker == s->trying_lane->worker) {
 		(void)snprintf(text, sizeof(text),
 		    "%.150s: the worker that loaded it %.200s",
 		    s->trying_version->file->chunk, death->how);

@@ -53,6 +53,7 @@ struct worker {
 	struct workers *pool;
 	struct worker *next;
 	char *name;
+	int unsafe;
 	enum worker_state state;
 	struct worker_proc proc;
 	struct event *ev_read; /* NULL while there is no process. */
@@ -141,6 +142,9 @@ reap(struct worker *w, uint64_t *ret_cpu_us)
 	struct rusage used = {0};
 	int status = 0;
 
+	/* Its number is the group's until it has been waited for. */
+	if (w->unsafe)
+		(void)kill(-w->proc.pid, SIGKILL);
 	(void)kill(w->proc.pid, SIGKILL);
 	while (wait4(w->proc.pid, &status, 0, &used) == -1 && errno == EINTR)
 		continue;
@@ -345,9 +349,11 @@ static void
 start(struct worker *w)
 {
 	struct workers *p = w->pool;
+	struct proto_setup setup = p->options.setup;
 	struct err err = ERR_INIT;
 	size_t i;
 
+	setup.unsafe = w->unsafe;
 	if (worker_spawn(p->options.program == NULL ? "/proc/self/exe"
 						    : p->options.program,
 		ADDRESS_BYTES, &w->proc, &err) == -1) {
@@ -365,7 +371,7 @@ start(struct worker *w)
 	w->ev_write =
 	    event_new(p->options.base, w->proc.fd, EV_WRITE, on_write, w);
 	(void)event_add(w->ev_read, NULL);
-	proto_put_setup(&w->out, &p->options.setup);
+	proto_put_setup(&w->out, &setup);
 	for (i = 0; i < p->nrefused; i++)
 		proto_put_plain(&w->out, PROTO_REFUSE, p->refused[i]);
 	flush(w);
@@ -467,12 +473,13 @@ workers_create(const struct workers_options *options)
 }
 
 struct worker *
-workers_add(struct workers *p, const char *name)
+workers_add(struct workers *p, const char *name, int unsafe)
 {
 	struct worker *w = mem_zalloc(sizeof(*w));
 
 	w->pool = p;
 	w->name = mem_strdup(name);
+	w->unsafe = unsafe;
 	w->proc = (struct worker_proc)WORKER_PROC_INIT;
 	w->again = event_new(p->options.base, -1, 0, on_again, w);
 	*p->last = w;

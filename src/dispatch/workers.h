@@ -70,12 +70,15 @@ struct workers_options {
 struct workers *workers_create(const struct workers_options *options);
 
 /**
- * workers_add(workers, name):
+ * workers_add(workers, name, unsafe):
  * Add a worker, which log lines call ${name}.  It is started from the loop.
+ * An ${unsafe} one is for a script that has all of Lua's libraries: the wall
+ * around it is open, and what it has started ends with it.
  *
  * Ownership: the pool's.
  */
-struct worker *workers_add(struct workers *workers, const char *name);
+struct worker *workers_add(
+    struct workers *workers, const char *name, int unsafe);
 
 /* Whether it is there and has said that it is ready. */
 int worker_is_ready(const struct worker *worker);

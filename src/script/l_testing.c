@@ -23,6 +23,7 @@
 #include "script/sandbox.h"
 #include "script/testrun.h"
 #include "script/vm_internal.h"
+#include "wire/tests.h"
 
 /* The end of the year 9999. */
 #define MAX_TIME_S 253402300800.0
@@ -181,6 +182,10 @@ core_script(lua_State *L)
 	    .nlibs = test->nlibs,
 	};
 	options.load = &slot->load;
+	/* NAME_test.lua of an unsafe script opens the rest of Lua to that one,
+	 * and to no other that it loads. */
+	options.unsafe =
+	    run->env->limits.unsafe && tests_are_of(test->name, name);
 	slot->mock = mock_create(&options);
 	run->nmocks++;
 	/* The source may be the test's own text: keep that. */

@@ -46,11 +46,19 @@ folder_len(const char *chunk)
 	return slash == NULL ? 0 : (int)(slash + 1 - chunk);
 }
 
+/* Neither a module of ours nor in lib/. */
 static int
 not_found(lua_State *L, const char *name)
 {
 	const struct vm_script *script = vm_of(L)->script;
 
+	/* Who has all of Lua's libraries has its search for files, too. */
+	if (lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_REQUIRE) ==
+	    LUA_TFUNCTION) {
+		lua_pushvalue(L, 1);
+		lua_call(L, 1, 1);
+		return 1;
+	}
 	return luaL_error(L,
 	    "module '%s' not found: there is no %slib/%s.lua, and moonpost has "
 	    "no module of that name",
@@ -136,7 +144,7 @@ loaded(lua_State *L, int status, lua_KContext ctx)
 	return 1;
 }
 
-/* require(name): a module of ours, or lib/NAME.lua. */
+/* require(name): a module of ours, lib/NAME.lua, or what package finds. */
 int
 lrequire(lua_State *L)
 {

@@ -231,6 +231,7 @@ mock_create(const struct mock_options *options)
 	};
 	/* What a test wants to see, it sees. */
 	mock->env.limits.debug = 1;
+	mock->env.limits.unsafe = options->unsafe;
 	return mock;
 }
 

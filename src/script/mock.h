@@ -56,7 +56,8 @@ struct mock_reply {
 
 struct mock_options {
 	struct event_base *base;
-	const struct vm_limits *limits;
+	const struct vm_limits *limits; /* But for `unsafe`, which is: */
+	int unsafe;                     /* The script has all of Lua. */
 	struct vclock *clock;
 	struct proto_page *page;
 	const struct proto_load *load; /* The script. */

@@ -48,9 +48,17 @@ static const struct module {
     {"cjson.safe", luaopen_moonpost_cjson_safe, 0},
 };
 
-/* What of the base library would reach files or escape a limit. */
-static const char *const banned[] = {
-    "dofile", "loadfile", "load", "loadstring", "warn"};
+/* What of the base library would reach files or escape a limit; and what has
+ * nowhere to warn. */
+static const char *const banned[] = {"dofile", "loadfile", "load"};
+static const char *const useless[] = {"warn"};
+
+/* What only an unsafe script has. */
+static const luaL_Reg rest[] = {
+    {LUA_LOADLIBNAME, luaopen_package},
+    {LUA_IOLIBNAME, luaopen_io},
+    {LUA_DBLIBNAME, luaopen_debug},
+};
 
 static int
 sealed_newindex(lua_State *L)
@@ -320,6 +328,41 @@ open_modules(lua_State *L)
 	}
 }
 
+/*
+ * The rest of Lua, for an unsafe script.  On top is the table of modules, which
+ * is package.loaded, too; our require stays the first one to be asked.
+ */
+static void
+open_rest(lua_State *L)
+{
+	size_t i;
+
+	lua_pushvalue(L, -1);
+	lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+	lua_pushglobaltable(L);
+	lua_setfield(L, -2, LUA_GNAME);
+	for (i = 0; i < NELEMS(rest); i++) {
+		luaL_requiref(L, rest[i].name, rest[i].func, 1);
+		lua_pop(L, 1);
+	}
+	(void)lua_getglobal(L, "require");
+	lua_setfield(L, LUA_REGISTRYINDEX, SANDBOX_REQUIRE);
+	lua_pushcfunction(L, lrequire);
+	lua_setglobal(L, "require");
+}
+
+/* Take functions out of the base library on top. */
+static void
+drop(lua_State *L, const char *const *names, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		lua_pushnil(L);
+		lua_setfield(L, -2, names[i]);
+	}
+}
+
 int
 sandbox_open(lua_State *L)
 {
@@ -332,13 +375,12 @@ sandbox_open(lua_State *L)
 	    {"print", log_print},
 	    {NULL, NULL},
 	};
-	size_t i;
+	int unsafe = vm_of(L)->limits.unsafe;
 
 	luaL_requiref(L, LUA_GNAME, luaopen_base, 1);
-	for (i = 0; i < NELEMS(banned); i++) {
-		lua_pushnil(L);
-		lua_setfield(L, -2, banned[i]);
-	}
+	drop(L, useless, NELEMS(useless));
+	if (!unsafe)
+		drop(L, banned, NELEMS(banned));
 	luaL_setfuncs(L, base, 0);
 	lua_pop(L, 1);
 
@@ -349,11 +391,15 @@ sandbox_open(lua_State *L)
 	lua_newtable(L);
 	open_libraries(L);
 	open_modules(L);
+	if (unsafe)
+		open_rest(L);
 	lua_setfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES);
 	protect_strings(L);
 
 	/* package.loaded of luaL_requiref() holds the libraries unsealed; a
 	 * script cannot reach the registry, and nothing else needs it. */
+	if (unsafe)
+		return 0;
 	lua_pushnil(L);
 	lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
 	return 0;

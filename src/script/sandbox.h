@@ -4,7 +4,8 @@
 /*
  * What a script can see: Lua's own libraries without what reaches the machine
  * or escapes a limit, some of their functions replaced, and our modules.  Every
- * library is read-only, and so are the methods of strings.
+ * library is read-only, and so are the methods of strings.  A script that the
+ * user has exempted (--unsafe-stdlib) has io, debug, package and the rest, too.
  *
  * A new module is a file l_NAME.c with an opener, and one row in sandbox.c.
  *
@@ -15,10 +16,14 @@
 
 /* Names in the registry. */
 #define SANDBOX_MODULES "moonpost.modules" /* name -> what require returns */
+#define SANDBOX_REQUIRE                                                        \
+	"moonpost.require" /* Lua's own, in an unsafe state; or nil. */
 
 /**
  * sandbox_open(L):
- * A lua_CFunction: fill a new state.
+ * A lua_CFunction: fill a new state.  If that is unsafe (struct vm_limits), the
+ * libraries that reach the machine are there, too; what is replaced because a
+ * limit would not hold stays replaced.
  *
  * Lua stack: [-0, +0, e]
  */
@@ -54,7 +59,7 @@ int luaopen_moonpost_cjson_safe(lua_State *L);
 /* Parts of the sandbox that have files of their own. */
 
 /* Replace find, match, gmatch, gsub, rep in the string library on top, drop
- * dump.  Lua stack: [-0, +0, m] */
+ * dump unless the state is unsafe.  Lua stack: [-0, +0, m] */
 void lstring_install(lua_State *L);
 
 /* Replace insert, remove, move, sort in the table library on top. */
@@ -63,8 +68,8 @@ void ltable_install(lua_State *L);
 /* Replace what resumes or closes in the coroutine library on top. */
 void lcoro_install(lua_State *L);
 
-/* Replace the os library on top by what of it is harmless.
- * Lua stack: [-1, +1, m] */
+/* Replace the os library on top by what of it is harmless; in an unsafe state,
+ * only those functions of it that tell the time.  Lua stack: [-1, +1, m] */
 void los_install(lua_State *L);
 
 /* require: modules, then lib/. */

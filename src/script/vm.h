@@ -34,6 +34,7 @@ struct vm_limits {
 	uint64_t cpu_ms;     /* CPU of a slice; 0 is none. */
 	uint64_t handler_ms; /* Wall time of a task; 0 is none. */
 	int debug;           /* Pass on log.debug too. */
+	int unsafe;          /* Open all of Lua's libraries. */
 };
 
 /* How a vm reaches the world: kept, must outlive every vm. */

@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/compiler.h"
 #include "base/err.h"
 #include "base/ipc.h"
 #include "base/mem.h"
@@ -390,6 +391,33 @@ invoke_done(void *cookie, uint64_t id, const struct proto_invoked *invoked)
 	settle(w);
 }
 
+static void
+nothing(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * The one script of this worker may run programs: they get nothing of ours but
+ * what is meant for them.  They are in a group of their own, which the host
+ * ends with the worker, and the signals that do not concern us concern them.
+ */
+static void
+be_a_parent(const struct worker *w)
+{
+	static const int ours[] = {SIGPIPE, SIGINT, SIGTERM, SIGHUP};
+	struct sigaction handled = {.sa_flags = SA_RESTART};
+	size_t i;
+
+	(void)setpgid(0, 0);
+	(void)fcntl(w->fd, F_SETFD, FD_CLOEXEC);
+	/* Unlike an ignored one, a handled signal is back to what it was in a
+	 * program that is run. */
+	handled.sa_handler = nothing;
+	for (i = 0; i < NELEMS(ours); i++)
+		(void)sigaction(ours[i], &handled, NULL);
+}
+
 static int
 on_setup(struct worker *w, struct str payload)
 {
@@ -402,10 +430,13 @@ on_setup(struct worker *w, struct str payload)
 	w->env.limits.cpu_ms = m.cpu_ms;
 	w->env.limits.handler_ms = m.handler_ms;
 	w->env.limits.debug = m.debug;
+	w->env.limits.unsafe = m.unsafe;
 	w->guard = guard_parse(m.guard);
 	w->set_up = 1;
+	if (m.unsafe)
+		be_a_parent(w);
 	/* What comes next is strangers' code. */
-	wall_raise(WALL_WHOLE, &missing);
+	wall_raise(m.unsafe ? WALL_OPEN : WALL_WHOLE, &missing);
 	proto_put_texts(&w->out, PROTO_READY, 0,
 	    missing.len == 0 ? NULL : buf_text(&missing), NULL);
 	buf_free(&missing);

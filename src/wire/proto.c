@@ -92,6 +92,7 @@ proto_put_setup(struct buf *out, const struct proto_setup *m)
 	pack_u64(out, m->slow_ms);
 	pack_u64(out, m->handler_ms);
 	pack_u64(out, m->debug ? 1 : 0);
+	pack_u64(out, m->unsafe ? 1 : 0);
 	pack_str(out, m->guard);
 	ipc_end(out, at);
 }
@@ -106,6 +107,7 @@ proto_get_setup(struct str payload, struct proto_setup *ret)
 	ret->slow_ms = unpack_u64(&u);
 	ret->handler_ms = unpack_u64(&u);
 	ret->debug = unpack_flag(&u);
+	ret->unsafe = unpack_flag(&u);
 	ret->guard = unpack_str(&u);
 	return unpack_end(&u);
 }

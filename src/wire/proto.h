@@ -93,6 +93,8 @@ struct proto_setup {
 			      * proto_outcome.slice_us with it. */
 	uint64_t handler_ms; /* Wall time of one run. */
 	int debug;           /* Send log.debug too. */
+	int unsafe;          /* All of Lua's libraries, and the wall stays open:
+			      * the worker is for one script alone. */
 	struct str guard; /* Where scripts may connect to: net/guard as text. */
 };
 

@@ -15,6 +15,7 @@
 #include "base/ipc.h"
 #include "base/mem.h"
 #include "wire/spawn.h"
+#include "wire/tests.h"
 
 #include "wire/remote.h"
 
@@ -26,6 +27,7 @@
 struct remote {
 	struct remote_options options;
 	struct worker_proc proc; /* pid -1: none runs. */
+	int unsafe;              /* It is outside of the wall. */
 	struct buf in;
 	uint64_t next_id;
 };
@@ -61,6 +63,9 @@ stop(struct remote *r)
 
 	if (pid == -1)
 		return 0;
+	/* With what its script has started. */
+	if (r->unsafe)
+		(void)kill(-pid, SIGKILL);
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		continue;
@@ -214,6 +219,19 @@ receive(struct remote *r, struct wait *wait, struct err *err)
 	}
 }
 
+/* ${script}, or the tests of it, is next: what kind of worker is it for? */
+static void
+set_unsafe(struct remote *r, struct str script)
+{
+	int unsafe = r->options.unsafe != NULL &&
+		     r->options.unsafe(r->options.cookie, script);
+
+	/* Nothing else has ever been in there, nor comes after it. */
+	if (unsafe || r->unsafe)
+		(void)stop(r);
+	r->unsafe = unsafe;
+}
+
 /*
  * Send what ${out} holds and wait for the answer.  On failure no worker is left
  * that might still be busy with it.
@@ -221,9 +239,11 @@ receive(struct remote *r, struct wait *wait, struct err *err)
 static int
 ask(struct remote *r, struct wait *wait, struct buf *out, struct err *err)
 {
+	struct proto_setup as = r->options.setup;
 	struct buf setup = BUF_INIT;
 	int fresh = r->proc.pid == -1;
 
+	as.unsafe = r->unsafe;
 	buf_reset(&r->in);
 	wait->end_mono_ms = clock_mono_ms() + r->options.deadline_ms;
 	if (fresh) {
@@ -232,7 +252,7 @@ ask(struct remote *r, struct wait *wait, struct buf *out, struct err *err)
 			buf_free(out);
 			return -1;
 		}
-		proto_put_setup(&setup, &r->options.setup);
+		proto_put_setup(&setup, &as);
 		if (send_all(r, wait, &setup, err) == -1) {
 			buf_free(out);
 			goto fail;
@@ -257,6 +277,7 @@ remote_load(struct remote *r, const struct proto_load *load,
 	    .what = load->chunk,
 	    .late = "finish loading"};
 
+	set_unsafe(r, str_of(load->script));
 	proto_put_load(&out, wait.id, load);
 	if (ask(r, &wait, &out, err) == -1)
 		return -1;
@@ -319,7 +340,10 @@ remote_test(struct remote *r, const struct proto_test *test, char **ret_json,
 	    .what = test->test == NULL ? test->chunk : test->test,
 	    .late = "end"};
 	char *text = NULL, *rest = NULL;
+	size_t len = strlen(test->name), suffix = strlen(TESTS_SUFFIX);
 
+	set_unsafe(
+	    r, (struct str){test->name, len > suffix ? len - suffix : len});
 	proto_put_test(&out, wait.id, test);
 	if (ask(r, &wait, &out, err) == -1)
 		return -1;

@@ -32,12 +32,20 @@ typedef const char *remote_secret_cb(void *cookie, const char *name);
 typedef int remote_catalog_cb(void *cookie, const char *question,
     const char *body, char **ret_json, struct err *err);
 
+/**
+ * Whether a script is to have all of Lua's libraries (--unsafe-stdlib).  It,
+ * and each test in its NAME_test.lua, gets a worker of its own outside of the
+ * wall.
+ */
+typedef int remote_unsafe_cb(void *cookie, struct str script);
+
 struct remote_options {
 	const char *program;        /* NULL: this binary. */
 	struct proto_setup setup;   /* The limits. */
 	uint64_t deadline_ms;       /* For one load, evaluation or test. */
 	remote_secret_cb *secret;   /* NULL: there are none. */
 	remote_catalog_cb *catalog; /* NULL: no test is run. */
+	remote_unsafe_cb *unsafe;   /* NULL: none is. */
 	void *cookie;
 };
 

@@ -172,6 +172,13 @@ is_of(const struct source_file *file, const char *path)
 }
 
 int
+tests_are_of(const char *name, struct str script)
+{
+	return strncmp(name, script.data, script.len) == 0 &&
+	       strcmp(name + script.len, TESTS_SUFFIX) == 0;
+}
+
+int
 tests_list(struct remote *remote, const struct source *source, const char *path,
     const char *only, struct tests *ret_tests, struct err *err)
 {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/str.h"
 
 struct err;
 struct remote;
@@ -37,6 +38,12 @@ struct tests {
 	size_t n;
 	size_t cap;
 };
+
+/* What NAME_test adds to NAME. */
+#define TESTS_SUFFIX "_test"
+
+/* Whether the file of tests ${name} ("on_issue_test") is that of ${script}. */
+int tests_are_of(const char *name, struct str script);
 
 /**
  * tests_scan(path, ret_source, err):

@@ -567,6 +567,12 @@ silence(void)
 }
 
 void
+wall_hide(void)
+{
+	(void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+void
 wall_raise(enum wall_kind kind, struct buf *ret_missing)
 {
 	const struct rlimit none = {0, 0};

@@ -28,8 +28,9 @@ struct buf;
 /* Parts that are optional. */
 enum wall_kind {
 	WALL_WHOLE,
-	/* For a script that the user has exempted: no filter and no Landlock,
-	 * as it may open files and run programs; the rest stays. */
+	/* For a script that the user has exempted (--unsafe-stdlib): no filter
+	 * and no Landlock, as it may open files and run programs; the rest
+	 * stays. */
 	WALL_OPEN,
 };
 
@@ -43,5 +44,12 @@ enum wall_kind {
  *            itself (its loop, its page) must be open.
  */
 void wall_raise(enum wall_kind kind, struct buf *ret_missing);
+
+/**
+ * wall_hide():
+ * For a host with a worker whose wall is open: no other process of the user
+ * sees the memory or the environment of this one, nor is there a core dump.
+ */
+void wall_hide(void);
 
 #endif /* !WIRE_WALL_H_ */

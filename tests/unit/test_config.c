@@ -389,6 +389,27 @@ Test(config, knows_further_integrations)
 	config_free(c);
 }
 
+Test(config, knows_who_is_exempted)
+{
+	struct config *c = config_create();
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(
+	    config_set_env(c, ARGS("MOONPOST_UNSAFE_STDLIB=a,acme/b, c"), &err),
+	    0);
+	cr_assert(config_finish(c, &err) == 0, "%s", err.msg);
+	cr_expect(config_is_unsafe(c, "default", STR("a")));
+	cr_expect(config_is_unsafe(c, "acme", STR("b")));
+	cr_expect(config_is_unsafe(c, "default", STR("c")));
+	/* Only the whole of a name is one, in its own integration. */
+	cr_expect_not(config_is_unsafe(c, "acme", STR("a")));
+	cr_expect_not(config_is_unsafe(c, "default", STR("b")));
+	cr_expect_not(config_is_unsafe(c, "default", STR("acme/b")));
+	cr_expect_not(config_is_unsafe(c, "default", STR("aa")));
+	cr_expect_not(config_is_unsafe(c, "default", STR("")));
+	config_free(c);
+}
+
 /* A config with one further integration, and maybe a second one. */
 static struct config *
 integrated(const char *secret, const char *scripts, const char *second)

@@ -142,8 +142,13 @@ must_refuse_other_lengths(enum proto_type type)
 
 Test(proto, setup_survives)
 {
-	struct proto_setup in = {1, 2, 3, UINT64_MAX, 1, STR("loopback\n")},
-			   back;
+	struct proto_setup in = {.mem_bytes = 1,
+	    .cpu_ms = 2,
+	    .slow_ms = 3,
+	    .handler_ms = UINT64_MAX,
+	    .debug = 1,
+	    .guard = STR("loopback\n")};
+	struct proto_setup back;
 
 	proto_put_setup(&out, &in);
 	cr_assert_eq(proto_get_setup(payload(PROTO_SETUP, 0), &back), 0);
@@ -152,11 +157,20 @@ Test(proto, setup_survives)
 	cr_expect_eq(back.slow_ms, 3);
 	cr_expect_eq(back.handler_ms, UINT64_MAX);
 	cr_expect_eq(back.debug, 1);
+	cr_expect_eq(back.unsafe, 0);
 	cr_expect(str_eq(back.guard, in.guard));
 
 	frame.id = 7;
 	(void)memcpy(out.data + 8, &frame.id, 8);
 	must_refuse_other_lengths(PROTO_SETUP);
+
+	in.debug = 0;
+	in.unsafe = 1;
+	buf_reset(&out);
+	proto_put_setup(&out, &in);
+	cr_assert_eq(proto_get_setup(payload(PROTO_SETUP, 0), &back), 0);
+	cr_expect_eq(back.debug, 0);
+	cr_expect_eq(back.unsafe, 1);
 }
 
 Test(proto, load_survives)

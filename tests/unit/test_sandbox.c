@@ -14,6 +14,48 @@ Test(sandbox, what_reaches_the_machine_is_not_there)
 	    "assert(string.dump == nil and ('').dump == nil)");
 }
 
+Test(sandbox, an_exempted_script_has_all_of_it)
+{
+	env.limits.unsafe = 1;
+	fix_good(
+	    "for _, name in ipairs{'io', 'debug', 'package'} do "
+	    "assert(type(_G[name]) == 'table', name) "
+	    "assert(require(name) == _G[name], name) end "
+	    "for _, name in ipairs{'execute', 'exit', 'getenv', 'remove', "
+	    "'rename', 'setlocale', 'tmpname', 'time', 'date', 'clock'} do "
+	    "assert(type(os[name]) == 'function', name) end "
+	    "assert(load('return 1')() == 1 and "
+	    "load(string.dump(function() return 2 end))() == 2) "
+	    "assert(not io.open('/nowhere/at/all')) "
+	    "assert(pcall(loadfile, '/nowhere') and not pcall(dofile, '/no'))");
+}
+
+Test(sandbox, what_holds_the_limits_is_replaced_for_an_exempted_one_too)
+{
+	env.limits.unsafe = 1;
+	fix_good("assert(not pcall(setmetatable, {}, {__gc = print})) "
+		 "assert(not pcall(collectgarbage, 'stop')) "
+		 "assert(not pcall(function() string.x = 1 end)) "
+		 "assert(not pcall(function() os.x = 1 end)) "
+		 "assert(warn == nil) "
+		 /* By no way round, either. */
+		 "assert(package.loaded.string == string) "
+		 "assert(package.loaded.os == os and package.loaded._G == _G)");
+}
+
+Test(sandbox, an_exempted_script_requires_ours_first)
+{
+	env.limits.unsafe = 1;
+	fix_good(
+	    "assert(require 'json' == json and require 'os' == os) "
+	    "assert(require 'cjson'.null == json.null) "
+	    "package.preload.mine = function(name) return {name} end "
+	    "assert(require 'mine'[1] == 'mine') "
+	    "assert(require 'mine' == package.loaded.mine) "
+	    "local ok, e = pcall(require, 'no.such') "
+	    "assert(not ok and e:find('no field package.preload', 1, true))");
+}
+
 Test(sandbox, what_is_harmless_is_there)
 {
 	fix_good(

@@ -443,3 +443,17 @@ Test(wall, is_half_as_high_for_who_was_exempted)
 	cr_expect_eq(behind(WALL_OPEN, do_look_at_itself), 0);
 	cr_expect_eq(behind(WALL_OPEN, do_read_passwd), 0);
 }
+
+Test(wall, hides_a_host)
+{
+	int status;
+	pid_t pid = fork();
+
+	cr_assert_neq(pid, -1);
+	if (pid == 0) {
+		wall_hide();
+		_exit(prctl(PR_GET_DUMPABLE) == 0 ? 0 : 1);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
