@@ -10,7 +10,8 @@
 ---    local res = assert(http.post(secret "HOOK_URL", { json = { text = "hi" }, timeout = 5 }))
 ---    if not res.ok then error("refused: " .. res.status) end
 ---
----TLS is verified, connections are reused, no proxy is taken from the environment.
+---TLS is verified, connections are reused; a proxy is only used where moonpost was started
+---with `--proxy`, none is taken from the environment.
 ---Loopback, private and link-local addresses are refused, whatever name leads to
 ---them, unless `--dev` (loopback only), `--allow-private` or `--allow-host` opens
 ---them.

@@ -11,6 +11,8 @@
 
 struct config;
 struct err;
+struct proxy;
+struct secrets;
 
 /**
  * app_serve(config, err):
@@ -55,5 +57,15 @@ int app_dev_secret(const char *data_dir, int make, char **ret_secret,
  */
 int app_console_token(const struct config *config, int make, char **ret_token,
     struct err *err) ATTR_MUSTCHECK;
+
+/**
+ * app_proxy(config, secrets, ret_proxy, err):
+ * The proxy of --proxy; NULL without one.  Its password is never logged.
+ *
+ * Errors:    ERR_INVALID      it is none.
+ * Ownership: the caller frees with proxy_free().
+ */
+int app_proxy(const struct config *config, struct secrets *secrets,
+    struct proxy **ret_proxy, struct err *err) ATTR_MUSTCHECK;
 
 #endif /* !APP_APP_H_ */

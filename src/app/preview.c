@@ -25,6 +25,7 @@
 #include "net/httpd.h"
 #include "net/listen.h"
 #include "net/loop.h"
+#include "net/proxy.h"
 #include "store/store.h"
 #include "wire/watch.h"
 #include "json/jdoc.h"
@@ -61,6 +62,7 @@ struct preview {
 	struct signature_key *key;
 	struct preview_fires *fires;
 	struct buf guard;
+	struct proxy *proxy; /* NULL: none. */
 	struct event *signals[2];
 	char dir[64]; /* "" while there is none. */
 	char token[2 * TOKEN_BYTES + 1];
@@ -509,7 +511,8 @@ start_dispatch(struct preview *p)
 		.cpu_ms = config->cpu_limit_ms,
 		.handler_ms = config->handler_timeout_ms,
 		.debug = 1,
-		.guard = {p->guard.data, p->guard.len}},
+		.guard = {p->guard.data, p->guard.len},
+		.proxy = str_of(config->proxy)},
 	    .cookie = p,
 	    .secret = give_secret,
 	    .unsafe = is_unsafe,
@@ -603,7 +606,8 @@ prepare(struct preview *p, struct err *err)
 	    make_folder(p, err) == -1 ||
 	    store_open(&store, &p->store, err) == -1 ||
 	    loop_create(MAILBOX, &p->loop, err) == -1 ||
-	    listen_here(p, err) == -1 || make_guard(p, err) == -1)
+	    listen_here(p, err) == -1 || make_guard(p, err) == -1 ||
+	    app_proxy(config, p->secrets, &p->proxy, err) == -1)
 		return -1;
 	for (i = 0; i < NELEMS(signals); i++) {
 		p->signals[i] =
@@ -639,6 +643,7 @@ take_apart(struct preview *p)
 	log_set_redactor(NULL, NULL);
 	secrets_free(p->secrets);
 	buf_free(&p->guard);
+	proxy_free(p->proxy);
 	if (p->dir[0] != '\0')
 		(void)nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

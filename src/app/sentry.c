@@ -633,7 +633,7 @@ app_sentry_start(const struct app_sentry_options *options,
 		app_sentry_free(a);
 		return -1;
 	}
-	a->reach = reach_create(loop_base(options->loop));
+	a->reach = reach_create(loop_base(options->loop), options->proxy);
 	tokens.base = loop_base(options->loop);
 	tokens.mailbox = loop_mailbox(options->loop);
 	tokens.store = options->store;

@@ -17,6 +17,7 @@ struct dispatch_ask;
 struct err;
 struct ingress_ui;
 struct loop;
+struct proxy;
 struct secrets;
 struct store;
 struct store_append;
@@ -26,6 +27,7 @@ struct app_sentry_options {
 	struct loop *loop;
 	struct store *store;
 	struct secrets *secrets;
+	const struct proxy *proxy; /* To Sentry; NULL: directly. */
 };
 
 /**

@@ -23,6 +23,7 @@
 #include "ingress/ingress.h"
 #include "net/guard.h"
 #include "net/loop.h"
+#include "net/proxy.h"
 #include "store/store.h"
 #include "wire/source.h"
 #include "wire/watch.h"
@@ -73,6 +74,7 @@ struct app {
 	struct folder *folders;      /* One an integration. */
 	char *dev_secret;            /* NULL: there are real ones. */
 	struct buf guard;           /* Where scripts may connect to, as text. */
+	struct proxy *proxy;        /* Through what; NULL: directly. */
 	struct loop_timer *answers; /* Looks if all requests are answered. */
 	uint64_t answers_mono_ms;   /* Until when that is waited for. */
 	int drained;                /* The dispatcher is. */
@@ -278,6 +280,7 @@ start_sentry(struct app *app, struct err *err)
 	    .loop = app->loop,
 	    .store = app->store,
 	    .secrets = app->secrets,
+	    .proxy = app->proxy,
 	};
 
 	return app_sentry_start(&options, &app->sentry, err);
@@ -356,6 +359,7 @@ start_scripts(struct app *app, struct err *err)
 	options.limits.handler_ms = config->handler_timeout_ms;
 	options.limits.debug = config->log_level == LOG_DEBUG;
 	options.limits.guard = (struct str){app->guard.data, app->guard.len};
+	options.limits.proxy = str_of(config->proxy);
 	options.retry_attempts = (unsigned int)config->retry_attempts;
 	options.retry_base_ms = config->retry_base_ms;
 	options.retry_max_ms = config->retry_max_ms;
@@ -742,7 +746,9 @@ prepare(struct app *app, struct err *err)
 		return -1;
 	app->secrets = secrets_create(config->secrets);
 	log_set_redactor(secrets_redact, app->secrets);
-	if (find_secrets(app, err) == -1 || open_store(app, err) == -1 ||
+	if (find_secrets(app, err) == -1 ||
+	    app_proxy(config, app->secrets, &app->proxy, err) == -1 ||
+	    open_store(app, err) == -1 ||
 	    loop_create(MAIN_MAILBOX, &app->loop, err) == -1)
 		return -1;
 	app->answers = loop_timer_create(app->loop, look_if_answered, app);
@@ -792,6 +798,7 @@ take_apart(struct app *app)
 		secret_wipe(app->dev_secret, strlen(app->dev_secret));
 	free(app->dev_secret);
 	buf_free(&app->guard);
+	proxy_free(app->proxy);
 }
 
 int

@@ -10,6 +10,8 @@
 
 #include "config/config.h"
 #include "crypto/random.h"
+#include "crypto/secrets.h"
+#include "net/proxy.h"
 
 #include "app/app.h"
 
@@ -128,4 +130,20 @@ app_console_token(
 	if (rc == 0)
 		*ret_token = mem_strdup(config->console_token);
 	return rc;
+}
+
+int
+app_proxy(const struct config *config, struct secrets *secrets,
+    struct proxy **ret_proxy, struct err *err)
+{
+	if (proxy_parse(config->proxy, ret_proxy, err) == -1)
+		return err_prefix(err, "--proxy");
+	if (*ret_proxy == NULL)
+		return 0;
+	if ((*ret_proxy)->password != NULL)
+		secrets_remember(secrets, (*ret_proxy)->password,
+		    strlen((*ret_proxy)->password));
+	log_info("outbound requests go through a proxy",
+	    LOG_STR("proxy", (*ret_proxy)->url));
+	return 0;
 }

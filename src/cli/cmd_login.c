@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "crypto/seal.h"
+#include "net/proxy.h"
 #include "json/jwrite.h"
 
 #include "config/config.h"
@@ -80,6 +81,15 @@ keep(const struct config *config, const struct seal *seal,
 }
 
 static int
+find_proxy(
+    const struct config *config, struct proxy **ret_proxy, struct err *err)
+{
+	return proxy_parse(config->proxy, ret_proxy, err) == -1
+		   ? err_prefix(err, "--proxy")
+		   : 0;
+}
+
+static int
 run_login(const struct cmd_call *call)
 {
 	const struct config *config = call->config;
@@ -90,6 +100,7 @@ run_login(const struct cmd_call *call)
 	    .json = config->json,
 	};
 	struct seal *seal = NULL;
+	struct proxy *proxy = NULL;
 	struct err err = ERR_INIT;
 	int status;
 
@@ -98,11 +109,15 @@ run_login(const struct cmd_call *call)
 		    "set SENTRY_CLIENT_ID to the client id of an OAuth "
 		    "application of Sentry's (a public one, without a secret)");
 	/* What would fail at the end fails before anybody is asked. */
-	if (file_make_dir(config->data, 0700, &err) == -1 ||
-	    open_seal(config, 1, &seal, &err) == -1)
+	if (find_proxy(config, &proxy, &err) == -1 ||
+	    file_make_dir(config->data, 0700, &err) == -1 ||
+	    open_seal(config, 1, &seal, &err) == -1) {
+		proxy_free(proxy);
 		return cmd_fail(
 		    err.code == ERR_INVALID ? CMD_USAGE : CMD_UNREACHABLE,
 		    &err);
+	}
+	flow.proxy = proxy;
 	status =
 	    config->pkce ? login_flow_browser(&flow) : login_flow_device(&flow);
 	if (status == CMD_GOOD) {
@@ -114,6 +129,7 @@ run_login(const struct cmd_call *call)
 		tell_login(config, &flow.login);
 	login_clear(&flow.login);
 	seal_free(seal);
+	proxy_free(proxy);
 	return status;
 }
 
@@ -128,14 +144,20 @@ refresh(const struct config *config, const struct seal *seal,
 	struct httpc_answer answer;
 	enum login_outcome outcome;
 	struct buf form = BUF_INIT;
+	struct proxy *proxy;
+	int rc;
 
 	if (login->refresh == NULL)
 		return err_set(err, ERR_NOT_FOUND,
 		    "the token has expired, and cannot be refreshed: 'moonpost "
 		    "login' makes another");
+	if (find_proxy(config, &proxy, err) == -1)
+		return -1;
 	login_put_refresh(&form, login->client_id, login->refresh);
-	if (login_flow_post(
-		login->sentry_url, "/oauth/token/", &form, &answer, err) == -1)
+	rc = login_flow_post(
+	    login->sentry_url, "/oauth/token/", proxy, &form, &answer, err);
+	proxy_free(proxy);
+	if (rc == -1)
 		return -1;
 	outcome = login_read_token(answer.status,
 	    (struct str){buf_text(&answer.body), answer.body.len},

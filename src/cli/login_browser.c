@@ -210,8 +210,8 @@ exchange(struct browser *browser)
 
 	login_put_code(&form, flow->client_id, browser->code,
 	    browser->redirect_uri, browser->verifier);
-	if (login_flow_post(
-		flow->sentry_url, "/oauth/token/", &form, &answer, &err) == -1)
+	if (login_flow_post(flow->sentry_url, "/oauth/token/", flow->proxy,
+		&form, &answer, &err) == -1)
 		return cmd_fail(login_flow_status(&err), &err);
 	outcome = login_read_token(answer.status,
 	    (struct str){buf_text(&answer.body), answer.body.len},

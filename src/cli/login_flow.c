@@ -23,7 +23,8 @@
 #define BACKOFF_MAX_S 60
 
 int
-login_flow_post(const char *sentry_url, const char *path, struct buf *form,
+login_flow_post(const char *sentry_url, const char *path,
+    const struct proxy *proxy, struct buf *form,
     struct httpc_answer *ret_answer, struct err *err)
 {
 	static const char *const headers[] = {
@@ -32,7 +33,8 @@ login_flow_post(const char *sentry_url, const char *path, struct buf *form,
 	struct httpc_request request = {.method = "POST",
 	    .headers = headers,
 	    .nheaders = NELEMS(headers),
-	    .max_bytes = MAX_ANSWER};
+	    .max_bytes = MAX_ANSWER,
+	    .proxy = proxy};
 	char *url = mem_printf("%s%s", sentry_url, path);
 	int rc;
 
@@ -185,8 +187,8 @@ begin_device(const struct login_flow *flow, struct login_device *device)
 	int rc;
 
 	login_put_device(&form, flow->client_id, flow->scope);
-	if (login_flow_post(flow->sentry_url, "/oauth/device/code/", &form,
-		&answer, &err) == -1)
+	if (login_flow_post(flow->sentry_url, "/oauth/device/code/",
+		flow->proxy, &form, &answer, &err) == -1)
 		return cmd_fail(login_flow_status(&err), &err);
 	body = (struct str){buf_text(&answer.body), answer.body.len};
 	rc = answer.status == 200 ? login_read_device(body, device, &err)
@@ -209,8 +211,8 @@ poll_device(
 
 	*err = (struct err)ERR_INIT;
 	login_put_poll(&form, flow->client_id, device->device_code);
-	if (login_flow_post(
-		flow->sentry_url, "/oauth/token/", &form, &answer, err) == -1)
+	if (login_flow_post(flow->sentry_url, "/oauth/token/", flow->proxy,
+		&form, &answer, err) == -1)
 		return LOGIN_LATER;
 	outcome = login_read_token(answer.status,
 	    (struct str){buf_text(&answer.body), answer.body.len},

@@ -13,11 +13,13 @@
 
 struct buf;
 struct err;
+struct proxy;
 
 struct login_flow {
 	const char *sentry_url; /* No slash at its end. */
 	const char *client_id;
 	const char *scope;
+	const struct proxy *proxy; /* NULL: none. */
 	int json; /* Say on standard output, as JSON lines, what a person would
 		   * be told. */
 	struct login login; /* What came of it. */
@@ -37,13 +39,15 @@ int login_flow_device(struct login_flow *flow) ATTR_MUSTCHECK;
 int login_flow_browser(struct login_flow *flow) ATTR_MUSTCHECK;
 
 /**
- * login_flow_post(sentry_url, path, form, ret_answer, err):
- * Post a form, on a connection of its own, and wait for the answer.
+ * login_flow_post(sentry_url, path, proxy, form, ret_answer, err):
+ * Post a form, through ${proxy} if it is not NULL, on a connection of its own,
+ * and wait for the answer.
  *
  * Errors:    as httpc_call(); the message names the address.
  * Ownership: consumes the content of ${form}, and wipes it.
  */
-int login_flow_post(const char *sentry_url, const char *path, struct buf *form,
+int login_flow_post(const char *sentry_url, const char *path,
+    const struct proxy *proxy, struct buf *form,
     struct httpc_answer *ret_answer, struct err *err) ATTR_MUSTCHECK;
 
 /* Wipe and free an answer that had a token in it. */

@@ -122,6 +122,7 @@ struct config {
 	uint64_t retry_max_ms;
 	struct config_list schemas;
 	enum config_preflight preflight;
+	char *proxy; /* NULL: none. */
 	char *scripts;
 	char *secrets;        /* A folder, or NULL. */
 	char *setup_redirect; /* NULL: into Sentry. */

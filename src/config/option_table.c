@@ -430,6 +430,17 @@ const struct option option_table[] = {
 	.preset = "off",
 	.offset = FIELD(print),
 	.help = "print a curl command instead of sending"},
+    {.name = "proxy",
+	.type = OPTION_STRING,
+	.flags = OPTION_SECRET,
+	.commands = SERVE | LOGIN | TOKEN | PREVIEW,
+	.metavar = "URL",
+	.preset_note = "none; http_proxy and its like do not count",
+	.offset = FIELD(proxy),
+	.help = "send what scripts request, and what goes to Sentry, through "
+		"this proxy: http://HOST:PORT, https://... or socks5h://..., "
+		"with USER:PASSWORD@ where it asks for them (other users of "
+		"the machine can read flags: set MOONPOST_PROXY instead)"},
     {.name = "q",
 	.type = OPTION_STRING,
 	.flags = OPTION_ONCE,

@@ -27,6 +27,8 @@ call_free(struct fetch_call *call)
 	if (call->stall != NULL)
 		event_free(call->stall);
 	curl_slist_free_all(call->headers);
+	fetch_proxy_forget(call);
+	fetch_proxy_unbind(call);
 	free(call->method);
 	free(call->url);
 	free(call->host);
@@ -45,9 +47,11 @@ finish(struct fetch_call *call, CURLcode rc)
 	long status = 0;
 
 	result->duration_ms = clock_mono_ms() - call->started_mono_ms;
-	if (rc == CURLE_OK) {
-		(void)curl_easy_getinfo(
-		    call->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (fetch_proxy_tell(call, rc, status)) {
+		buf_reset(&result->headers);
+		buf_reset(&result->body);
+	} else if (rc == CURLE_OK) {
 		result->status = (unsigned int)status;
 	} else if (code == ERR_BLOCKED) {
 		(void)err_set(&result->err, code,
@@ -120,6 +124,7 @@ turn(struct fetch_call *call)
 	call->url = url;
 	free(call->host);
 	call->host = fetch_hop_host(url);
+	fetch_proxy_unbind(call);
 	call->followed++;
 	return CURLE_OK;
 }
@@ -141,6 +146,13 @@ reap(struct fetch *fetch)
 		(void)curl_easy_getinfo(
 		    msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
 		(void)curl_multi_remove_handle(fetch->multi, call->easy);
+		if (call->looking && call->seen > 0 && !call->blocked) {
+			call->looked = 1;
+			go(call);
+			continue;
+		}
+		if (call->looking && rc == CURLE_OK)
+			rc = CURLE_COULDNT_CONNECT; /* It cannot be. */
 		/* Whatever came of its body. */
 		if (call->turns && (rc = turn(call)) == CURLE_OK)
 			go(call);
@@ -232,6 +244,7 @@ fetch_create(const struct fetch_options *options, struct err *err)
 	TAILQ_INIT(&fetch->calls);
 	fetch->base = options->base;
 	fetch->guard = options->guard;
+	fetch->proxy = options->proxy;
 	fetch->stand_in = options->stand_in;
 	if (fetch->stand_in != NULL)
 		return fetch;

@@ -23,6 +23,7 @@ struct fetch;
 struct fetch_call;
 struct fetch_request;
 struct guard;
+struct proxy;
 
 /*
  * Who answers calls instead of the network, in tests of handlers.
@@ -39,7 +40,11 @@ struct fetch_stand_in {
 
 struct fetch_options {
 	struct event_base *base;
+	/* NULL: no address is refused.  Where there is a proxy it is asked of
+	 * every address that the name of a request has, before the proxy hears
+	 * of it; the proxy's own may be any but a listener of moonpost's. */
 	const struct guard *guard;
+	const struct proxy *proxy; /* NULL: none. */
 	/* At once to one host, and to all; what is beyond waits for its turn,
 	 * within its timeout.  0: no limit. */
 	long max_host_connections;
@@ -98,8 +103,8 @@ struct fetch_request {
  * Make a client.
  *
  * Errors:    ERR_INTERNAL     libcurl cannot start.
- * Ownership: keeps options->base, ->guard and ->stand_in; the caller frees
- *            with fetch_free().
+ * Ownership: keeps options->base, ->guard, ->proxy and ->stand_in; the caller
+ *            frees with fetch_free().
  */
 struct fetch *fetch_create(
     const struct fetch_options *options, struct err *err) ATTR_MUSTCHECK;

@@ -55,16 +55,31 @@ fetch_easy_code(const struct fetch_call *call, CURLcode rc)
 	}
 }
 
+/* A proxy is wherever the user has it, but for one place. */
+static int
+is_refused(const struct fetch_call *call, const struct sockaddr *address)
+{
+	const struct guard *guard = call->fetch->guard;
+
+	if (guard == NULL)
+		return 0;
+	return call->fetch->proxy != NULL
+		   ? guard_is_listener(guard, address)
+		   : !guard_permits(guard, str_of(call->host), address);
+}
+
 /* Every connection passes here, with the address that it is really made to. */
 static curl_socket_t
 open_socket(void *cookie, curlsocktype purpose, struct curl_sockaddr *addr)
 {
 	struct fetch_call *call = cookie;
-	const struct guard *guard = call->fetch->guard;
 
 	(void)purpose;
-	if (guard != NULL &&
-	    !guard_permits(guard, str_of(call->host), &addr->addr)) {
+	if (call->looking) {
+		fetch_proxy_look(call, &addr->addr);
+		return CURL_SOCKET_BAD;
+	}
+	if (is_refused(call, &addr->addr)) {
 		call->blocked = 1;
 		return CURL_SOCKET_BAD;
 	}
@@ -240,10 +255,17 @@ fetch_easy_set(struct fetch_call *call)
 {
 	call->turns = 0;
 	call->skipped = 0;
+	call->blocked = 0;
 	call->error[0] = '\0';
 	buf_reset(&call->result.headers);
 	buf_reset(&call->result.body);
 	curl_easy_reset(call->easy);
+	fetch_proxy_forget(call);
 	set_common(call);
 	set_request(call);
+	call->looking = fetch_proxy_looks(call);
+	if (call->looking)
+		(void)curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 1L);
+	else if (call->fetch->proxy != NULL)
+		fetch_proxy_set(call);
 }

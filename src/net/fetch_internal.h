@@ -3,8 +3,8 @@
 
 /*
  * The parts of net/fetch.h: fetch.c (the client, the life of a call),
- * fetch_easy.c (what libcurl is told of one hop of it, and tells), fetch_hop.h
- * (redirects).
+ * fetch_easy.c (what libcurl is told of one hop of it, and tells),
+ * fetch_proxy.c (the same where there is a proxy), fetch_hop.h (redirects).
  *
  * Floor: 2 (net).  May include base/.  Private to its folder.
  */
@@ -19,6 +19,7 @@
 #include "net/fetch.h"
 
 struct event;
+struct sockaddr;
 
 struct fetch_call {
 	struct fetch *fetch;
@@ -48,6 +49,17 @@ struct fetch_call {
 	int blocked;     /* The guard has refused an address. */
 	int overflow;    /* The body is longer than max_bytes. */
 	int refused;     /* more() has said no. */
+
+	/* The same where there is a proxy. */
+	int looking;       /* The name is being looked up, or */
+	int looked;        /* was, and all its addresses are permitted. */
+	unsigned int seen; /* Addresses. */
+	char *bound;       /* The one that the request goes to, as text. */
+	int bound_v4;      /* It is one of IPv4. */
+	int by_name;       /* The user has opened the host by its name. */
+	int tunnel;        /* The proxy does not read the request. */
+	struct curl_slist *proxied; /* Headers for one that does. */
+	struct curl_slist *connect_to;
 	char error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(fetch_call) entry;
 };
@@ -56,6 +68,7 @@ struct fetch {
 	CURLM *multi;
 	struct event_base *base;               /* Borrowed. */
 	const struct guard *guard;             /* Borrowed; NULL: none. */
+	const struct proxy *proxy;             /* Borrowed; NULL: none. */
 	const struct fetch_stand_in *stand_in; /* Borrowed; NULL: libcurl. */
 	struct event *timer;
 	TAILQ_HEAD(fetch_calls, fetch_call) calls;
@@ -73,5 +86,23 @@ void fetch_easy_moved(struct fetch_call *call);
 
 /* The code for what libcurl has ended a hop with. */
 enum err_code fetch_easy_code(const struct fetch_call *call, CURLcode rc);
+
+/* Whether the name of the hop that ${call} is at has to be looked up first. */
+int fetch_proxy_looks(const struct fetch_call *call);
+
+/* An address that the name has; no connection is made to it. */
+void fetch_proxy_look(struct fetch_call *call, const struct sockaddr *address);
+
+/* Send the hop that ${call} is at through the proxy. */
+void fetch_proxy_set(struct fetch_call *call);
+
+/* Free what that took; and forget what was seen of the name, for another hop.
+ */
+void fetch_proxy_forget(struct fetch_call *call);
+void fetch_proxy_unbind(struct fetch_call *call);
+
+/* If it is due to the proxy that a hop has ended in ${rc}, or with the HTTP
+ * status ${status}: say so in the call's result, and return 1. */
+int fetch_proxy_tell(struct fetch_call *call, CURLcode rc, long status);
 
 #endif /* !NET_FETCH_INTERNAL_H_ */

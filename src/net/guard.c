@@ -255,42 +255,80 @@ guard_refuse_listener(struct guard *guard, uint16_t port)
 		guard->refused[guard->nrefused++] = port;
 }
 
+/* The port of an address; -1 if it is none of IP. */
+static int
+port_of(const struct sockaddr *address)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (address->sa_family == AF_INET) {
+		(void)memcpy(&v4, address, sizeof(v4));
+		return ntohs(v4.sin_port);
+	}
+	if (address->sa_family == AF_INET6) {
+		(void)memcpy(&v6, address, sizeof(v6));
+		return ntohs(v6.sin6_port);
+	}
+	return -1;
+}
+
+static enum reach
+reach_of(const struct sockaddr *address)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (address->sa_family == AF_INET) {
+		(void)memcpy(&v4, address, sizeof(v4));
+		return reach_of_v4(ntohl(v4.sin_addr.s_addr));
+	}
+	(void)memcpy(&v6, address, sizeof(v6));
+	return reach_of_v6(v6.sin6_addr.s6_addr);
+}
+
+int
+guard_is_listener(const struct guard *guard, const struct sockaddr *address)
+{
+	size_t i;
+
+	for (i = 0; i < guard->nrefused; i++) {
+		if (guard->refused[i] == port_of(address) && is_ours(address))
+			return 1;
+	}
+	return 0;
+}
+
+int
+guard_opens(
+    const struct guard *guard, struct str host, const struct sockaddr *address)
+{
+	size_t i;
+
+	for (i = 0; i < guard->nhosts; i++) {
+		if (str_eq_nocase(host, str_of(guard->hosts[i].name)) &&
+		    (guard->hosts[i].port == 0 ||
+			guard->hosts[i].port == port_of(address)))
+			return 1;
+	}
+	return 0;
+}
+
 int
 guard_permits(
     const struct guard *guard, struct str host, const struct sockaddr *address)
 {
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
 	enum reach reach;
-	uint16_t port;
-	size_t i;
 
-	if (address->sa_family == AF_INET) {
-		(void)memcpy(&v4, address, sizeof(v4));
-		reach = reach_of_v4(ntohl(v4.sin_addr.s_addr));
-		port = ntohs(v4.sin_port);
-	} else if (address->sa_family == AF_INET6) {
-		(void)memcpy(&v6, address, sizeof(v6));
-		reach = reach_of_v6(v6.sin6_addr.s6_addr);
-		port = ntohs(v6.sin6_port);
-	} else {
+	if (port_of(address) == -1)
 		return 0;
-	}
-
 	/* Not even a host that was opened leads back into moonpost. */
-	for (i = 0; i < guard->nrefused; i++) {
-		if (guard->refused[i] == port && is_ours(address))
-			return 0;
-	}
-	if (reach == REACH_PUBLIC || guard->everything ||
-	    (reach == REACH_LOOPBACK && guard->loopback))
-		return 1;
-	for (i = 0; i < guard->nhosts; i++) {
-		if (str_eq_nocase(host, str_of(guard->hosts[i].name)) &&
-		    (guard->hosts[i].port == 0 || guard->hosts[i].port == port))
-			return 1;
-	}
-	return 0;
+	if (guard_is_listener(guard, address))
+		return 0;
+	reach = reach_of(address);
+	return reach == REACH_PUBLIC || guard->everything ||
+	       (reach == REACH_LOOPBACK && guard->loopback) ||
+	       guard_opens(guard, host, address);
 }
 
 void

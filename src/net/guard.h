@@ -65,6 +65,21 @@ int guard_permits(
     const struct guard *guard, struct str host, const struct sockaddr *address);
 
 /**
+ * guard_is_listener(guard, address):
+ * Whether ${address} is a listener of moonpost's own, which nobody may be let
+ * connect to.
+ */
+int guard_is_listener(
+    const struct guard *guard, const struct sockaddr *address);
+
+/**
+ * guard_opens(guard, host, address):
+ * Whether the user has opened ${host} by that name, at the port of ${address}.
+ */
+int guard_opens(
+    const struct guard *guard, struct str host, const struct sockaddr *address);
+
+/**
  * guard_put(guard, out), guard_parse(text):
  * The guard as text, and back, for a process of its own.
  */

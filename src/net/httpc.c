@@ -4,7 +4,6 @@
 
 #include "base/err.h"
 #include "net/fetch.h"
-#include "net/guard.h"
 #include "net/loop.h"
 
 #include "net/httpc.h"
@@ -35,8 +34,7 @@ int
 httpc_call(const struct httpc_request *request, struct httpc_answer *ret_answer,
     struct err *err)
 {
-	struct guard *guard = guard_create();
-	struct fetch_options options = {.guard = guard};
+	struct fetch_options options = {.proxy = request->proxy};
 	struct fetch_request r = {.method = request->method,
 	    .url = request->url,
 	    .headers = request->headers,
@@ -50,7 +48,6 @@ httpc_call(const struct httpc_request *request, struct httpc_answer *ret_answer,
 	struct fetch_call *call;
 	int rc = -1;
 
-	guard_allow_private(guard);
 	if (loop_create(1, &w.loop, err) == -1)
 		goto out;
 	options.base = loop_base(w.loop);
@@ -83,7 +80,6 @@ out:
 	buf_free(&w.result.body);
 	fetch_free(fetch);
 	loop_free(w.loop);
-	guard_free(guard);
 	return rc;
 }
 

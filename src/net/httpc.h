@@ -17,15 +17,17 @@
 #include "base/str.h"
 
 struct err;
+struct proxy;
 
 struct httpc_request {
 	const char *method; /* NULL: "GET". */
 	const char *url;
 	const char *const *headers; /* "Name: value" */
 	size_t nheaders;
-	struct str body;     /* data NULL: none. */
-	uint64_t timeout_ms; /* 0 = 10 s. */
-	size_t max_bytes;    /* Of the answer's body; 0 = 64 MiB. */
+	struct str body;           /* data NULL: none. */
+	uint64_t timeout_ms;       /* 0 = 10 s. */
+	size_t max_bytes;          /* Of the answer's body; 0 = 64 MiB. */
+	const struct proxy *proxy; /* NULL: none. */
 };
 
 struct httpc_answer {
@@ -59,8 +61,8 @@ typedef int httpc_piece_cb(void *cookie, struct str piece);
 /**
  * httpc_stream(request, piece, cookie, ret_status, err):
  * Make a call whose answer has no end, and hand it on as it comes.  Only url
- * and headers of ${request} count.  It is over when the peer ends it, when
- * nothing came for a minute, or when ${piece} says so.
+ * and headers of ${request} count: a proxy does not.  It is over when the peer
+ * ends it, when nothing came for a minute, or when ${piece} says so.
  *
  * Returns:   0 when the peer or ${piece} has ended it, or -1.
  * Errors:    as httpc_call(); *${ret_status} is 0 if there was no answer.

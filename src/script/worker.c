@@ -23,8 +23,10 @@
 #include "base/ipc.h"
 #include "base/mem.h"
 
+#include "crypto/secret.h"
 #include "net/fetch.h"
 #include "net/guard.h"
+#include "net/proxy.h"
 
 #include "script/bundle.h"
 #include "script/question.h"
@@ -85,6 +87,7 @@ struct worker {
 	size_t out_at; /* What of it has been sent. */
 	struct bundle_env env;
 	struct guard *guard;  /* Where scripts may connect to. */
+	struct proxy *proxy;  /* Through what; NULL: directly. */
 	struct fetch *fetch;  /* NULL until a script wants it. */
 	struct fetch *sentry; /* The same, to Sentry alone. */
 	int set_up;
@@ -314,6 +317,7 @@ host_fetch(void *cookie, int to_sentry)
 	struct fetch **fetch = to_sentry ? &w->sentry : &w->fetch;
 	struct fetch_options options = {.base = w->base,
 	    .guard = to_sentry ? NULL : w->guard,
+	    .proxy = w->proxy,
 	    .max_host_connections = MAX_HOST_CONNECTIONS,
 	    .max_connections = max_connections(),
 	    .max_idle_connections = MAX_IDLE_CONNECTIONS};
@@ -423,6 +427,8 @@ on_setup(struct worker *w, struct str payload)
 {
 	struct proto_setup m;
 	struct buf missing = BUF_INIT;
+	char *proxy;
+	int rc;
 
 	if (w->set_up || proto_get_setup(payload, &m) == -1)
 		return -1;
@@ -431,6 +437,14 @@ on_setup(struct worker *w, struct str payload)
 	w->env.limits.handler_ms = m.handler_ms;
 	w->env.limits.debug = m.debug;
 	w->env.limits.unsafe = m.unsafe;
+	/* Who moonpost is for the proxy is known here, behind the wall: a
+	 * connection is made where it is used.  No script sees it. */
+	proxy = mem_strndup(m.proxy.data, m.proxy.len);
+	rc = proxy_parse(proxy, &w->proxy, NULL);
+	secret_wipe(proxy, m.proxy.len);
+	free(proxy);
+	if (rc == -1)
+		return -1;
 	w->guard = guard_parse(m.guard);
 	w->set_up = 1;
 	if (m.unsafe)
@@ -775,6 +789,7 @@ worker_main(int fd)
 	fetch_free(w.fetch);
 	fetch_free(w.sentry);
 	guard_free(w.guard);
+	proxy_free(w.proxy);
 	if (w.readable != NULL)
 		event_free(w.readable);
 	if (w.writable != NULL)

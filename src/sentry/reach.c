@@ -31,17 +31,19 @@ struct reach_call {
 
 struct reach {
 	struct event_base *base;
+	const struct proxy *proxy;
 	struct fetch *fetch;
 	TAILQ_HEAD(reach_calls, reach_call) calls;
 };
 
 struct reach *
-reach_create(struct event_base *base)
+reach_create(struct event_base *base, const struct proxy *proxy)
 {
 	struct reach *reach = mem_zalloc(sizeof(*reach));
 
 	TAILQ_INIT(&reach->calls);
 	reach->base = base;
+	reach->proxy = proxy;
 	return reach;
 }
 
@@ -124,8 +126,9 @@ on_failed(evutil_socket_t fd, short what, void *arg)
 static int
 has_client(struct reach *reach, struct err *err)
 {
-	const struct fetch_options options = {
-	    .base = reach->base, .max_idle_connections = 1};
+	const struct fetch_options options = {.base = reach->base,
+	    .proxy = reach->proxy,
+	    .max_idle_connections = 1};
 
 	if (reach->fetch == NULL)
 		reach->fetch = fetch_create(&options, err);

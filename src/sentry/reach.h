@@ -17,6 +17,7 @@
 #include "base/str.h"
 
 struct event_base;
+struct proxy;
 struct reach;
 
 struct reach_request {
@@ -39,11 +40,11 @@ struct reach_answer {
 typedef void reach_done_cb(void *cookie, const struct reach_answer *answer);
 
 /**
- * reach_create(base), reach_free(reach):
- * Ownership: keeps ${base}.  What is on its way when it is freed is never
- *            answered.
+ * reach_create(base, proxy), reach_free(reach):
+ * Ownership: keeps ${base} and ${proxy}, which may be NULL.  What is on its way
+ * when it is freed is never answered.
  */
-struct reach *reach_create(struct event_base *base);
+struct reach *reach_create(struct event_base *base, const struct proxy *proxy);
 void reach_free(struct reach *reach);
 
 /**

@@ -94,6 +94,7 @@ proto_put_setup(struct buf *out, const struct proto_setup *m)
 	pack_u64(out, m->debug ? 1 : 0);
 	pack_u64(out, m->unsafe ? 1 : 0);
 	pack_str(out, m->guard);
+	pack_str(out, m->proxy);
 	ipc_end(out, at);
 }
 
@@ -109,6 +110,7 @@ proto_get_setup(struct str payload, struct proto_setup *ret)
 	ret->debug = unpack_flag(&u);
 	ret->unsafe = unpack_flag(&u);
 	ret->guard = unpack_str(&u);
+	ret->proxy = unpack_str(&u);
 	return unpack_end(&u);
 }
 

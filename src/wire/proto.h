@@ -96,6 +96,7 @@ struct proto_setup {
 	int unsafe;          /* All of Lua's libraries, and the wall stays open:
 			      * the worker is for one script alone. */
 	struct str guard; /* Where scripts may connect to: net/guard as text. */
+	struct str proxy; /* And through what: the URL; empty: directly. */
 };
 
 struct proto_lib {

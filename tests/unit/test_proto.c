@@ -147,7 +147,8 @@ Test(proto, setup_survives)
 	    .slow_ms = 3,
 	    .handler_ms = UINT64_MAX,
 	    .debug = 1,
-	    .guard = STR("loopback\n")};
+	    .guard = STR("loopback\n"),
+	    .proxy = STR("http://u:p@h:1")};
 	struct proto_setup back;
 
 	proto_put_setup(&out, &in);
@@ -159,6 +160,7 @@ Test(proto, setup_survives)
 	cr_expect_eq(back.debug, 1);
 	cr_expect_eq(back.unsafe, 0);
 	cr_expect(str_eq(back.guard, in.guard));
+	cr_expect(str_eq(back.proxy, in.proxy));
 
 	frame.id = 7;
 	(void)memcpy(out.data + 8, &frame.id, 8);

@@ -129,7 +129,8 @@ expect(enum proto_type type, uint64_t id)
 static void
 set_up(void)
 {
-	struct proto_setup m = {16U << 20, 100, 100, 2000, 0, 0, {NULL, 0}};
+	struct proto_setup m = {
+	    16U << 20, 100, 100, 2000, 0, 0, {NULL, 0}, {NULL, 0}};
 
 	proto_put_setup(&out, &m);
 	send_out();
@@ -505,7 +506,7 @@ Test(worker, the_page_tells_what_ran_when_it_died)
 {
 	const char *program = getenv("MOONPOST_BIN");
 	struct worker_proc proc = WORKER_PROC_INIT;
-	struct proto_setup m = {0, 0, 0, 0, 0, 0, {NULL, 0}};
+	struct proto_setup m = {0, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}};
 
 	if (program == NULL || access(program, X_OK) == -1)
 		cr_skip_test("MOONPOST_BIN is not set");
