@@ -20,16 +20,17 @@ class Asked:
 
 
 class Proxy:
-    def __init__(self, user=None, password=None, refuse=None):
+    def __init__(self, user=None, password=None, refuse=None, tls=None):
         self.asked = []
         self.user = user
         self.password = password
         self.refuse = refuse  # The status that every CONNECT is answered by.
+        self._tls = tls  # An ssl.SSLContext: the way to it is encrypted.
         self._open = set()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
         self.socks = f"socks5h://127.0.0.1:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -68,6 +69,13 @@ class Proxy:
             threading.Thread(target=self._serve, args=(self._keep(conn),), daemon=True).start()
 
     def _serve(self, conn):
+        if self._tls is not None:
+            try:
+                with self._lock:
+                    self._open.discard(conn)
+                conn = self._keep(self._tls.wrap_socket(conn, server_side=True))
+            except OSError:
+                return
         stream = conn.makefile("rb")
         try:
             if stream.peek(1)[:1] == b"\x05":

@@ -88,6 +88,18 @@ def test_https_goes_to_the_address_that_was_checked(tmp_path, authority, socks):
         assert proxy.targets() == [f"localhost:{peer.port}"]
 
 
+def test_the_way_to_it_can_be_encrypted(tmp_path, authority):
+    roots = with_roots(os.path.join(authority.folder, "ca.pem"))
+    with Peer(tls=authority.context("peer", "IP:127.0.0.1")) as safe, Peer() as plain, \
+            Proxy("u", PASSWORD, tls=authority.context("proxy", "IP:127.0.0.1")) as proxy:
+        through = ["--dev", "--proxy", proxy.url.replace("//", "//u:pa55%2Fw%40rd-of-the-proxy@")]
+        urls = [safe.url + "/", plain.url + "/"]
+        assert get(tmp_path / "a", urls, *through, prefix=roots).results == [200, 200]
+        host = get(tmp_path / "b", urls, *through)
+        assert host.results == ["tls", "tls"] and len(proxy.asked) == 2
+        assert all(proxy.url in message and "--proxy" in message for message in host.messages), host.messages
+
+
 def test_socks_gets_addresses_for_http_too(tmp_path):
     with Peer() as peer, Proxy() as proxy:
         url = f"http://localhost:{peer.port}/"
