@@ -79,6 +79,7 @@ proxy_parse(const char *text, struct proxy **ret, struct err *err)
 		*ret = proxy;
 		proxy = NULL;
 		rc = 0;
+		break;
 	}
 	free(scheme);
 	free(host);
