@@ -8,11 +8,13 @@
  *
  *	fail TEXT | hang | crash | babble          when it is loaded
  *	require NAME                               a lib that it needs
- *	on_x: done | error TEXT | retry MS | drop | gone | hang | crash | babble
- *	      | lose (never to be heard of again)
- *	      | wait FILE (until that file is there; FILE.on comes at once) |
- *slow | uncharged | log N | secret NAME (error with its value) | body (error
- *with the body) | ask TOPIC ARGS (error with the answer)
+ *	declare JSON                               what it declares
+ *	ui: answer JSON | error TEXT | gone | slow | hang | crash | babble |
+ *lose | log N (and answers) | wait FILE      to a request to a component on_x:
+ *done | error TEXT | retry MS | drop | gone | hang | crash | babble | lose
+ *(never to be heard of again) | wait FILE (until that file is there; FILE.on
+ *comes at once) | slow | uncharged | log N | secret NAME (error with its value)
+ *| body (error with the body) | ask TOPIC ARGS (error with the answer)
  */
 
 #include <sys/mman.h>
@@ -40,6 +42,7 @@ struct fake_bundle {
 struct fake_wait {
 	uint64_t job;
 	char path[200];
+	int invoked;
 };
 
 static struct fake_bundle fake_bundles[FAKE_MAX];
@@ -157,6 +160,8 @@ fake_load(const struct ipc_frame *frame)
 	}
 	loaded.libs = libs;
 	loaded.nlibs = i;
+	line = fake_line(b->text, "declare ", 0);
+	loaded.declared = mem_strdup(line);
 	line = fake_line(b->text, "fail ", 0);
 	if (line != NULL)
 		loaded.error = mem_printf("%s:1: %s", load.chunk, line);
@@ -325,6 +330,64 @@ fake_run(const struct ipc_frame *frame)
 	proto_run_clear(&run);
 }
 
+static void
+fake_invoked(uint64_t id, enum proto_result result, const char *answer,
+    const char *error, uint64_t slice_us)
+{
+	struct proto_invoked m = {.outcome = {.result = result,
+				      .error = (char *)(uintptr_t)error,
+				      .slice_us = slice_us},
+	    .answer = (char *)(uintptr_t)answer};
+	struct buf out = BUF_INIT;
+
+	proto_put_invoked(&out, id, &m);
+	fake_send(&out);
+}
+
+#define FAKE_ANSWER "{\"status\":200,\"body\":{\"ok\":true}}"
+
+static void
+fake_invoke(const struct ipc_frame *frame)
+{
+	struct fake_bundle *b;
+	struct proto_invoke m;
+	char *act = NULL;
+	size_t i;
+
+	if (proto_get_invoke(frame->payload, &m) == -1)
+		_exit(9);
+	for (b = fake_bundles; b < fake_bundles + FAKE_MAX; b++)
+		if (b->text != NULL && b->id == m.bundle)
+			act = mem_strdup(fake_line(b->text, "ui: ", 0));
+	fake_at(PROTO_IN_RUN, frame->id);
+	if (act == NULL || strcmp(act, "gone") == 0) {
+		fake_invoked(frame->id, PROTO_GONE, NULL, NULL, 0);
+	} else if (strncmp(act, "answer ", 7) == 0) {
+		fake_invoked(frame->id, PROTO_DONE, act + 7, NULL, 1);
+	} else if (strncmp(act, "error ", 6) == 0) {
+		fake_invoked(frame->id, PROTO_ERROR, NULL, act + 6, 1);
+	} else if (strcmp(act, "slow") == 0) {
+		fake_invoked(frame->id, PROTO_DONE, FAKE_ANSWER, NULL, 200000);
+	} else if (strncmp(act, "log ", 4) == 0) {
+		fake_logs(frame->id, "a", atoi(act + 4));
+		fake_invoked(frame->id, PROTO_DONE, FAKE_ANSWER, NULL, 1);
+	} else if (strncmp(act, "wait ", 5) == 0) {
+		for (i = 0; fake_waits[i].job != 0; i++)
+			continue;
+		fake_waits[i].job = frame->id;
+		fake_waits[i].invoked = 1;
+		(void)snprintf(fake_waits[i].path, sizeof(fake_waits[i].path),
+		    "%s", act + 5);
+	} else if (strcmp(act, "lose") != 0) {
+		fake_misbehave(act);
+	}
+	fake_at(PROTO_IDLE, 0);
+	if (act != NULL && strncmp(act, "wait ", 5) == 0)
+		fake_tell_waiting(act + 5);
+	free(act);
+	proto_invoke_clear(&m);
+}
+
 /* End the runs whose file is there; return how many still wait. */
 static unsigned int
 fake_check_waits(void)
@@ -338,8 +401,14 @@ fake_check_waits(void)
 			n++;
 			continue;
 		}
-		fake_outcome(fake_waits[i].job, PROTO_DONE, NULL, 0, 1, 0);
+		if (fake_waits[i].invoked)
+			fake_invoked(fake_waits[i].job, PROTO_DONE, FAKE_ANSWER,
+			    NULL, 1);
+		else
+			fake_outcome(
+			    fake_waits[i].job, PROTO_DONE, NULL, 0, 1, 0);
 		fake_waits[i].job = 0;
+		fake_waits[i].invoked = 0;
 	}
 	return n;
 }
@@ -423,6 +492,8 @@ fake_main(void)
 			fake_load(&frame);
 		else if (frame.type == PROTO_RUN)
 			fake_run(&frame);
+		else if (frame.type == PROTO_INVOKE)
+			fake_invoke(&frame);
 		else if (frame.type == PROTO_EVAL)
 			fake_text(&frame);
 		else if (frame.type == PROTO_STOP)
