@@ -10,7 +10,7 @@
 TestSuite(invoke, .init = setup, .fini = teardown, .timeout = 100);
 
 #define FORM                                                                   \
-	"declare {\"ui\":[{\"kind\":\"alert_action\",\"title\":\"x\","  \
+	"declare {\"ui\":[{\"kind\":\"alert_action\",\"title\":\"x\","         \
 	"\"fields\":[]}]}\n"
 #define LONG_MS 30000
 
@@ -261,22 +261,23 @@ Test(invoke, three_crashes_in_a_row_park_the_script)
 
 Test(invoke, who_only_waited_there_is_not_charged)
 {
-	int i;
+	/* One that crashes is moved away from the others: each does it once. */
+	static const char *const crashing[] = {"b", "c", "d"};
+	size_t i;
 
 	options.retry_attempts = 1;
 	start();
-	save("a", waits());
-	save_and_load("b", "on_issue: crash");
-	for (i = 0; i < 3; i++) {
+	save_and_load("a", waits());
+	for (i = 0; i < NELEMS(crashing); i++) {
+		save_and_load(crashing[i], "on_issue: crash");
 		ask_for("alert-rule-action", LONG_MS);
 		UNTIL(waits_by_now());
 		cr_assert_eq(unlink(scratch_path(&scratch, "go.on")), 0);
-		(void)append("b");
-		UNTIL(got.n == i + 1);
+		(void)append(crashing[i]);
+		UNTIL(got.n == (int)i + 1);
 		cr_expect_eq(got.status, 502);
 		UNTIL(status("a").pid > 0);
 	}
-	UNTIL(state_is("b", "parked"));
 	cr_expect(state_is("a", "loaded"));
 }
 
