@@ -894,7 +894,7 @@ function Script:ui(route, settings)
   run.error = invoked.error
   if invoked.outcome == "done" then
     form.status, form.body, form.location = invoked.answer.status, invoked.answer.body, invoked.answer.location
-  elseif invoked.error and invoked.error:find("handler deadline of", 1, true) then
+  elseif invoked.late then
     form.status, form.body = 504, { error = "timeout", message = "The integration did not answer in time: try again" }
   else
     form.status, form.body = 502, {

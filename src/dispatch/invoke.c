@@ -16,10 +16,6 @@
 
 #include "dispatch/dispatch_internal.h"
 
-/* The script's own deadline is so much later than ours: who asked has been
- * answered by then, and there is one way for it to be late. */
-#define WORKER_LATER_MS 250
-
 /* Invocations and jobs are told apart in a worker's status page. */
 #define INVOKE_BIT (1ULL << 62)
 
@@ -121,6 +117,14 @@ answer_failed(struct dispatch_invoked *v)
 }
 
 static void
+answer_late(struct dispatch_invoked *v)
+{
+	log_trouble(v, "component timed out");
+	answer_error(v, 504, "timeout",
+	    "The integration did not answer in time: try again");
+}
+
+static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct dispatch_invoked *v = arg;
@@ -132,9 +136,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	    mem_strdup(v->bundle == NULL ? "the script was not ready"
 					 : "the script did not answer "
 					   "in time");
-	log_trouble(v, "component timed out");
-	answer_error(v, 504, "timeout",
-	    "The integration did not answer in time: try again");
+	answer_late(v);
 	/* What runs is kept until the worker has ended it. */
 	if (v->bundle == NULL)
 		invoked_free(v);
@@ -156,7 +158,8 @@ hand_over(struct dispatch_invoked *v)
 	struct bundle *b = v->script->bundle;
 	const struct proto_invoke m = {
 	    .bundle = b->id,
-	    .deadline_ms = v->deadline_ms + WORKER_LATER_MS,
+	    .deadline_ms = v->deadline_ms,
+	    .spent_ms = clock_mono_ms() - v->begun_mono_ms,
 	    .route = v->route,
 	    .request_json = str_of(v->request),
 	};
@@ -323,6 +326,8 @@ dispatch_take_invoked(
 		if (v->record.outcome.result == PROTO_GONE)
 			answer_error(
 			    v, 503, "stopping", "The integration is stopping");
+		else if (v->record.outcome.late)
+			answer_late(v);
 		else if (v->record.outcome.result != PROTO_DONE ||
 			 pass_on(v, m.answer) == -1)
 			answer_failed(v);

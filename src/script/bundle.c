@@ -28,6 +28,9 @@
 /* A slice of this length is long: the host may think so too. */
 #define LONG_SLICE_US 100000
 
+/* What is late is ended so much later. */
+#define INVOKE_GRACE_MS 250
+
 /* Handlers that a script can have, and bytes of the name of one. */
 #define MAX_HANDLERS 200
 #define MAX_HANDLER_NAME 100
@@ -593,6 +596,11 @@ bundle_invoke(struct bundle *b, uint64_t id, const struct proto_invoke *invoke)
 	start.id = id;
 	start.job = id;
 	start.deadline_ms = invoke->deadline_ms;
+	start.spent_ms = invoke->spent_ms;
+	/* By then who asked has been answered by the host, and there is one way
+	 * for it to be late; the time of a test has no such race. */
+	start.grace_ms = b->env->host.clock == NULL ? INVOKE_GRACE_MS : 0;
+	start.awaited = 1;
 	start.what = buf_text(&what);
 	start.push = invoke_push;
 	start.results = invoke_results;

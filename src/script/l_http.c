@@ -129,21 +129,9 @@ http_gc(lua_State *L)
 	return 0;
 }
 
-/* What is left of the handler's deadline. */
-static uint64_t
-left_ms(const struct vm_task *task)
-{
-	uint64_t spent = timer_mono_ms(task->vm) - task->begun_mono_ms;
-	uint64_t limit = task->vm->limits.handler_ms;
-
-	if (limit == 0)
-		return UINT64_MAX;
-	return spent < limit ? limit - spent : 0;
-}
-
 /* How long to wait before the request is tried again, or -1 if it is not: it
  * may not be, it would be of no use, or the peer asks for more time than the
- * handler has. */
+ * run has. */
 static int64_t
 retry_pause(const struct http_call *call)
 {
@@ -167,7 +155,7 @@ retry_pause(const struct http_call *call)
 		pause =
 		    (int64_t)(ms / 2 + (uint64_t)arc4random() % (ms / 2 + 1));
 	}
-	return (uint64_t)pause < left_ms(call->op->task) ? pause : -1;
+	return (uint64_t)pause < vm_task_left_ms(call->op->task) ? pause : -1;
 }
 
 static int begin(struct http_call *call, struct err *err);

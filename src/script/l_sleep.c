@@ -54,23 +54,28 @@ sleep_k(lua_State *L, int status, lua_KContext ctx)
 	return 0;
 }
 
-/* A sleep that the handler cannot survive is refused at once. */
+/* A sleep that the run cannot survive is refused at once. */
 static void
-check_deadline(lua_State *L, const struct vm_task *task, uint64_t ms)
+check_deadline(lua_State *L, struct vm_task *task, uint64_t ms)
 {
-	struct vm *vm = task->vm;
-	uint64_t spent = timer_mono_ms(vm) - task->begun_mono_ms;
+	struct buf *limit = &task->vm->scratch;
+	uint64_t left_ms = vm_task_left_ms(task);
 
 	/* Once it is over, the deadline itself comes at the next wait. */
-	if (vm->limits.handler_ms == 0 || spent >= vm->limits.handler_ms ||
-	    ms < vm->limits.handler_ms - spent)
+	if (left_ms == 0 || ms < left_ms)
 		return;
-	buf_reset(&vm->scratch);
-	buf_puts(&vm->scratch, "sleep is longer than what is left of the "
-			       "handler deadline of ");
-	str_put_duration(&vm->scratch, vm->limits.handler_ms);
-	(void)luaL_error(L, "%s: use event:retry{after = ...} instead",
-	    buf_text(&vm->scratch));
+	task->late = 1;
+	buf_reset(limit);
+	str_put_duration(limit, task->deadline_ms);
+	if (task->awaited)
+		(void)luaL_error(L,
+		    "sleep is longer than what is left of the %s that a "
+		    "component has to answer (--ui-timeout)",
+		    buf_text(limit));
+	(void)luaL_error(L,
+	    "sleep is longer than what is left of the handler deadline of %s: "
+	    "use event:retry{after = ...} instead",
+	    buf_text(limit));
 }
 
 /* sleep(duration) */

@@ -324,8 +324,10 @@ push_invoked(lua_State *L, struct testrun *run, struct str payload)
 	if (proto_get_invoked(payload, m) == -1)
 		return luaL_error(L, "a damaged frame");
 	lua_pushliteral(L, "invoked");
-	lua_createtable(L, 0, 4);
+	lua_createtable(L, 0, 5);
 	set_text(L, "outcome", outcomes[m->outcome.result]);
+	lua_pushboolean(L, m->outcome.late);
+	lua_setfield(L, -2, "late");
 	set_text(L, "error", m->outcome.error);
 	set_text(L, "traceback", m->outcome.traceback);
 	if (m->answer != NULL) {

@@ -34,20 +34,15 @@ core_ask(lua_State *L)
 	return lask_topic(L, topic, args, core_asked);
 }
 
-/* left(): seconds of the handler's deadline. */
+/* left(): seconds of the deadline of the run. */
 static int
 core_left(lua_State *L)
 {
 	const struct vm_task *task = vm_task_check(L);
-	uint64_t spent_ms = timer_mono_ms(task->vm) - task->begun_mono_ms;
+	uint64_t left_ms = vm_task_left_ms(task);
 
-	if (task->deadline_ms == 0)
-		lua_pushnumber(L, 1e9);
-	else if (spent_ms < task->deadline_ms)
-		lua_pushnumber(
-		    L, (lua_Number)(task->deadline_ms - spent_ms) / 1000);
-	else
-		lua_pushinteger(L, 0);
+	lua_pushnumber(L, left_ms == UINT64_MAX ? (lua_Number)1e9
+						: (lua_Number)left_ms / 1000);
 	return 1;
 }
 

@@ -481,6 +481,7 @@ task_end(struct vm_task *task, enum proto_result result, struct buf *error,
 	outcome.cpu_us = task->cpu_ns / NS_PER_US;
 	outcome.slice_us = task->slice_ns / NS_PER_US;
 	outcome.memory_bytes = vm->mem_peak;
+	outcome.late = result == PROTO_ERROR && task->late;
 	if (result == PROTO_RETRY || result == PROTO_DROPPED) {
 		free(outcome.error);
 		outcome.error = vm->reason;
@@ -584,6 +585,16 @@ after_slice(struct vm_task *task, int status, int n)
 	}
 }
 
+uint64_t
+vm_task_left_ms(const struct vm_task *task)
+{
+	uint64_t spent_ms = timer_mono_ms(task->vm) - task->begun_mono_ms;
+
+	if (task->deadline_ms == 0)
+		return UINT64_MAX;
+	return spent_ms < task->deadline_ms ? task->deadline_ms - spent_ms : 0;
+}
+
 static void
 deadline_cb(void *cookie)
 {
@@ -591,21 +602,24 @@ deadline_cb(void *cookie)
 	struct buf error = BUF_INIT;
 
 	record_place(task->vm, task->co, task);
-	put_limit(&error, task->vm->where, "handler deadline of ");
+	put_limit(&error, task->vm->where,
+	    task->awaited ? "deadline of a component (--ui-timeout) of "
+			  : "handler deadline of ");
 	str_put_duration(&error, task->deadline_ms);
 	buf_puts(&error, " exceeded");
+	task->late = 1;
 	task_end(task, PROTO_ERROR, &error, 0);
 }
 
 static void
-set_deadline(struct vm_task *task)
+set_deadline(struct vm_task *task, uint64_t grace_ms)
 {
 	struct vm *vm = task->vm;
 
 	if (task->deadline_ms == 0)
 		return;
 	if (timer_start_common(&task->deadline, vm->base, vm->host->clock,
-		task->deadline_ms, deadline_cb, task) == -1) {
+		vm_task_left_ms(task) + grace_ms, deadline_cb, task) == -1) {
 		(void)fputs("moonpost: no timer for a deadline\n", stderr);
 		abort();
 	}
@@ -653,10 +667,11 @@ vm_start(struct vm *vm, const struct vm_start *start)
 	task->loading = start->loading;
 	task->deadline_ms = start->deadline_ms != 0 ? start->deadline_ms
 						    : vm->limits.handler_ms;
+	task->awaited = start->awaited;
 	task->results = start->results;
 	task->done = start->done;
 	task->cookie = start->cookie;
-	task->begun_mono_ms = timer_mono_ms(vm);
+	task->begun_mono_ms = timer_mono_ms(vm) - start->spent_ms;
 	(void)snprintf(task->what, sizeof(task->what), "%s", start->what);
 	TAILQ_INSERT_TAIL(&vm->tasks, task, entry);
 	vm->ntasks++;
@@ -672,7 +687,7 @@ vm_start(struct vm *vm, const struct vm_start *start)
 		end_failed(task, vm->L, status);
 		return;
 	}
-	set_deadline(task);
+	set_deadline(task, start->grace_ms);
 	(void)limits_switch(task->co);
 	status = lua_resume(task->co, NULL, lua_gettop(task->co) - 1, &n);
 	after_slice(task, status, n);

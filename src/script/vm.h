@@ -110,6 +110,9 @@ struct vm_start {
 	const char *what;     /* In tracebacks: "handler on_issue".  Copied. */
 	int loading;          /* Nothing in it may wait. */
 	uint64_t deadline_ms; /* Wall time; 0: that of the limits. */
+	uint64_t spent_ms;    /* What of it is gone already. */
+	uint64_t grace_ms;    /* It is ended so much later. */
+	int awaited;          /* Somebody waits for its answer: it is no job. */
 	/* Looks at the values that the function returned, on top of ${co};
 	 * must not raise.  NULL if nobody cares. */
 	void (*results)(struct lua_State *co, int n, void *cookie);

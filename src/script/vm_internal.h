@@ -69,6 +69,8 @@ struct vm_task {
 	void *cancel_cookie;
 	struct timer deadline; /* Not set if there is none. */
 	uint64_t deadline_ms;  /* How long it has; 0: for ever. */
+	int awaited;           /* It is no job, which could run again. */
+	int late;              /* It found that it has no time left. */
 	int event_ref;         /* Its event table; LUA_NOREF if none. */
 	int steps_ref;         /* Its recorded steps; LUA_NOREF if it has no
 				* delivery. */
@@ -161,6 +163,9 @@ struct vm_task *vm_task_check(lua_State *L);
 
 /* The task whose coroutine is ${L}, or NULL. */
 struct vm_task *vm_task_of(lua_State *L);
+
+/* What is left of its deadline; UINT64_MAX if it has none. */
+uint64_t vm_task_left_ms(const struct vm_task *task);
 
 /**
  * vm_task_timer(task, timer, ms, cb, cookie):

@@ -352,6 +352,7 @@ pack_outcome(struct buf *out, const struct proto_outcome *m)
 	pack_u64(out, m->slice_us);
 	pack_u64(out, m->memory_bytes);
 	pack_u64(out, m->uncharged ? 1 : 0);
+	pack_u64(out, m->late ? 1 : 0);
 }
 
 static void
@@ -372,6 +373,7 @@ unpack_outcome(struct unpack *u, struct proto_outcome *ret)
 	ret->slice_us = unpack_u64(u);
 	ret->memory_bytes = unpack_u64(u);
 	ret->uncharged = unpack_flag(u);
+	ret->late = unpack_flag(u);
 }
 
 void
@@ -410,6 +412,7 @@ proto_put_invoke(struct buf *out, uint64_t id, const struct proto_invoke *m)
 
 	pack_u64(out, m->bundle);
 	pack_u64(out, m->deadline_ms);
+	pack_u64(out, m->spent_ms);
 	pack_text(out, m->route);
 	pack_str(out, m->request_json);
 	ipc_end(out, at);
@@ -422,6 +425,7 @@ proto_get_invoke(struct str payload, struct proto_invoke *ret)
 
 	ret->bundle = unpack_u64(&u);
 	ret->deadline_ms = unpack_u64(&u);
+	ret->spent_ms = unpack_u64(&u);
 	ret->route = unpack_name(&u);
 	ret->request_json = unpack_str(&u);
 	if (unpack_end(&u) == 0)

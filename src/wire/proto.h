@@ -181,14 +181,16 @@ struct proto_outcome {
 	uint64_t memory_bytes; /* The script's peak. */
 	int uncharged; /* Not this run's fault (another run of the script broke
 			* its memory limit): run it again, for free. */
+	int late;      /* ERROR: it had no time left. */
 };
 
 /* Have a script answer a request to a UI component: a run without a job.  Its
  * LOG and CALL carry the number of the invocation. */
 struct proto_invoke {
 	uint64_t bundle;
-	uint64_t deadline_ms;
-	char *route; /* "alert-rule-action", "options/NAME" */
+	uint64_t deadline_ms; /* The script has so long, in all, ... */
+	uint64_t spent_ms;    /* ... of which so much is gone. */
+	char *route;          /* "alert-rule-action", "options/NAME" */
 	struct str request_json;
 };
 

@@ -1,11 +1,14 @@
 """UI components, as Sentry asks for them: signed, answered by a script in time."""
 
 import json
+import time
 import urllib.parse
 
 import pytest
 
 from host import SECRET, Host, eventually, sign
+from peer import Peer
+from test_handlers import envelope
 
 PAGE = """
 local calls = 0
@@ -149,6 +152,63 @@ def test_too_late_is_504(host):
     r = save(host, title="sleep", description="D")
     assert r.status == 504 and r.json["message"]
     assert save(host, title="T", description="D").status == 200
+
+
+SLEEPY = """
+alert_action {
+  title = "Sleepy", fields = { { name = "s", label = "Seconds", type = "text", required = true } },
+  validate = function(settings)
+    if settings.s:find "^http" then return false, tostring(assert(http.get(settings.s, { retries = 1 })).status) end
+    sleep(settings.s)
+    return false, "slept"
+  end,
+}
+function on_event() sleep(2) end
+"""
+
+
+def test_its_own_deadline_counts_not_that_of_handlers(tmp_path):
+    asked = []
+
+    def busy(request):
+        asked.append(request)
+        return (503, "", {"Retry-After": "1"}) if len(asked) % 2 else (200, "")
+
+    with Peer(busy) as peer, Host(tmp_path, "--ui-timeout", "20s", "--handler-timeout", "500ms", "--retry-attempts", "1",
+                                  "--allow-private", wait=False) as host:
+        host.write("sleepy.lua", SLEEPY)
+        host.start()
+        # Longer than a handler may take, and shorter than a component may.
+        assert save(host, s="1s").json == {"message": "slept"}
+        assert save(host, s=peer.url).json == {"message": "200"}
+        assert len(asked) == 2
+        # A handler is told of its own.
+        assert host.deliver("thing", envelope(n=1)).status == 200
+        assert "handler deadline of 500ms" in host.log(msg="handler failed")["error"]
+        # There is no use in waiting for the end of it.
+        begun = time.monotonic()
+        late = save(host, s="40s")
+        assert late.status == 504 and late.json["error"] == "timeout", late
+        assert time.monotonic() - begun < 15
+        error = host.log(msg="component timed out")["error"]
+        assert error.endswith("sleep is longer than what is left of the 20s that a component has to answer (--ui-timeout)")
+
+
+def test_a_handler_with_more_time_does_not_give_it_to_a_component(tmp_path):
+    asked = []
+
+    def busy(request):
+        asked.append(request)
+        return 503, "", {"Retry-After": "10"}
+
+    with Peer(busy) as peer, Host(tmp_path, "--ui-timeout", "5s", "--handler-timeout", "30s", "--allow-private",
+                                  wait=False) as host:
+        host.write("sleepy.lua", SLEEPY)
+        host.start()
+        # The peer asks for more time than there is: its answer is the answer.
+        assert save(host, s=peer.url).json == {"message": "503"}
+        assert len(asked) == 1
+        assert save(host, s="10s").status == 504
 
 
 def test_what_is_not_declared_or_no_object(host):

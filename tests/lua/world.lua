@@ -26,6 +26,8 @@ alert_action {
   validate = function(settings)
     if settings.service == "none" then return nil, "Choose a service" end
     if settings.service == "broken" then error "validate broke" end
+    if settings.service == "sleeps" then sleep(6) end
+    if settings.service == "naps" then sleep(3) pcall(sleep, 3) end
     if settings.service == "slow" then http.get("https://slow.example/", { timeout = 20 }) end
     return true
   end,

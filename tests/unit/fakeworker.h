@@ -9,12 +9,13 @@
  *	fail TEXT | hang | crash | babble          when it is loaded
  *	require NAME                               a lib that it needs
  *	declare JSON                               what it declares
- *	ui: answer JSON | error TEXT | gone | slow | hang | crash | babble |
- *lose | log N (and answers) | wait FILE      to a request to a component on_x:
- *done | error TEXT | retry MS | drop | gone | hang | crash | babble | lose
- *(never to be heard of again) | wait FILE (until that file is there; FILE.on
- *comes at once) | slow | uncharged | log N | secret NAME (error with its value)
- *| body (error with the body) | ask TOPIC ARGS (error with the answer)
+ *	ui: answer JSON | error TEXT | late TEXT | gone | slow | hang | crash |
+ *babble | lose | log N (and answers) | wait FILE      to a request to a
+ *component on_x: done | error TEXT | retry MS | drop | gone | hang | crash |
+ *babble | lose (never to be heard of again) | wait FILE (until that file is
+ *there; FILE.on comes at once) | slow | uncharged | log N | secret NAME (error
+ *with its value) | body (error with the body) | ask TOPIC ARGS (error with the
+ *answer)
  */
 
 #include <sys/mman.h>
@@ -344,6 +345,18 @@ fake_invoked(uint64_t id, enum proto_result result, const char *answer,
 	fake_send(&out);
 }
 
+static void
+fake_invoked_late(uint64_t id, const char *error)
+{
+	struct proto_invoked m = {.outcome = {.result = PROTO_ERROR,
+				      .error = (char *)(uintptr_t)error,
+				      .late = 1}};
+	struct buf out = BUF_INIT;
+
+	proto_put_invoked(&out, id, &m);
+	fake_send(&out);
+}
+
 #define FAKE_ANSWER "{\"status\":200,\"body\":{\"ok\":true}}"
 
 static void
@@ -366,6 +379,8 @@ fake_invoke(const struct ipc_frame *frame)
 		fake_invoked(frame->id, PROTO_DONE, act + 7, NULL, 1);
 	} else if (strncmp(act, "error ", 6) == 0) {
 		fake_invoked(frame->id, PROTO_ERROR, NULL, act + 6, 1);
+	} else if (strncmp(act, "late ", 5) == 0) {
+		fake_invoked_late(frame->id, act + 5);
 	} else if (strcmp(act, "slow") == 0) {
 		fake_invoked(frame->id, PROTO_DONE, FAKE_ANSWER, NULL, 200000);
 	} else if (strncmp(act, "log ", 4) == 0) {

@@ -194,6 +194,16 @@ Test(invoke, too_late_504_and_the_worker_lives_on)
 	cr_expect_eq(killed(), 0);
 }
 
+Test(invoke, a_script_that_sees_that_it_is_late_504)
+{
+	start();
+	save_and_load("a", FORM "ui: late sleep is too long");
+	ask(LONG_MS);
+	cr_expect_eq(got.status, 504);
+	cr_expect(strstr(got.body, "\"timeout\"") != NULL, "%s", got.body);
+	cr_expect_str_eq(got.error, "sleep is too long");
+}
+
 Test(invoke, waits_for_a_script_that_is_not_ready_504)
 {
 	start();

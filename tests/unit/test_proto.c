@@ -251,7 +251,7 @@ Test(proto, outcome_survives)
 	char error[] = "boom", traceback[] = "stack";
 	struct proto_outcome back;
 	struct proto_outcome in = {
-	    PROTO_RETRY, UINT64_MAX, error, traceback, 1, 2, 3, 4, 1};
+	    PROTO_RETRY, UINT64_MAX, error, traceback, 1, 2, 3, 4, 1, 0};
 
 	proto_put_outcome(&out, 7, &in);
 	cr_assert_eq(proto_get_outcome(payload(PROTO_OUTCOME, 7), &back), 0);
@@ -264,6 +264,7 @@ Test(proto, outcome_survives)
 	cr_expect_eq(back.slice_us, 3);
 	cr_expect_eq(back.memory_bytes, 4);
 	cr_expect_eq(back.uncharged, 1);
+	cr_expect_eq(back.late, 0);
 	proto_outcome_clear(&back);
 	must_refuse_other_lengths(PROTO_OUTCOME);
 }
@@ -281,15 +282,16 @@ Test(proto, an_outcome_that_is_none_is_refused)
 Test(proto, invocations_survive)
 {
 	char route[] = "options/a", error[] = "boom", answer[] = "{}";
-	struct proto_invoke in = {1, 2, route, STR("{\"q\":1}")}, back;
+	struct proto_invoke in = {1, 2, 3, route, STR("{\"q\":1}")}, back;
 	struct proto_invoked done = {
-	    {PROTO_ERROR, 0, error, NULL, 1, 2, 3, 4, 0}, answer};
+	    {PROTO_ERROR, 0, error, NULL, 1, 2, 3, 4, 0, 1}, answer};
 	struct proto_invoked done_back;
 
 	proto_put_invoke(&out, 7, &in);
 	cr_assert_eq(proto_get_invoke(payload(PROTO_INVOKE, 7), &back), 0);
 	cr_expect_eq(back.bundle, 1);
 	cr_expect_eq(back.deadline_ms, 2);
+	cr_expect_eq(back.spent_ms, 3);
 	cr_expect_str_eq(back.route, route);
 	cr_expect(str_eq(back.request_json, in.request_json));
 	proto_invoke_clear(&back);
@@ -299,6 +301,8 @@ Test(proto, invocations_survive)
 	cr_assert_eq(
 	    proto_get_invoked(payload(PROTO_INVOKED, 7), &done_back), 0);
 	cr_expect_eq(done_back.outcome.result, PROTO_ERROR);
+	cr_expect_eq(done_back.outcome.uncharged, 0);
+	cr_expect_eq(done_back.outcome.late, 1);
 	cr_expect_str_eq(done_back.outcome.error, error);
 	cr_expect_str_eq(done_back.answer, answer);
 	proto_invoked_clear(&done_back);
