@@ -359,12 +359,14 @@ run_record(
 {
 	char at[CLOCK_RFC3339_SIZE];
 
+	/* How many there were nobody knows: the worker sends no more, either.
+	 */
 	if (run->nlost > 0)
 		buf_printf(&run->log,
 		    "%s{\"at\":\"%s\",\"level\":\"warn\",\"message\":"
-		    "\"%u more lines were not kept\",\"fields\":{}}",
+		    "\"" PROTO_LOG_LIMIT "\",\"fields\":{}}",
 		    run->nlines > 0 ? "," : "",
-		    clock_rfc3339(clock_unix_ms(), at), run->nlost);
+		    clock_rfc3339(clock_unix_ms(), at));
 	close_list(&run->log);
 	close_list(&run->calls);
 	if (redact != NULL) {

@@ -61,10 +61,7 @@ within_limit(struct vm *vm, size_t len)
 	if (task->log_lines <= MAX_LINES && task->log_bytes <= MAX_BYTES)
 		return 1;
 	task->log_lines = MAX_LINES + 1;
-	send(vm, LOG_WARN,
-	    "log limit: this run has said 1000 lines or 256 KiB, the rest is "
-	    "left out",
-	    NULL, 0);
+	send(vm, LOG_WARN, PROTO_LOG_LIMIT, NULL, 0);
 	return 0;
 }
 

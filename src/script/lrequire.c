@@ -59,6 +59,12 @@ not_found(lua_State *L, const char *name)
 		lua_call(L, 1, 1);
 		return 1;
 	}
+	/* A configuration is no script. */
+	if (script == NULL)
+		return luaL_error(L,
+		    "module '%s' not found: moonpost has none of that name, "
+		    "and a configuration has no lib/",
+		    name);
 	return luaL_error(L,
 	    "module '%s' not found: there is no %slib/%s.lua, and moonpost has "
 	    "no module of that name",

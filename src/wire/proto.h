@@ -202,6 +202,11 @@ struct proto_invoked {
 /* An answer is no longer than that. */
 #define PROTO_INVOKED_MAX (1U << 20)
 
+/* The line that stands for all that a run says beyond its limits. */
+#define PROTO_LOG_LIMIT                                                        \
+	"log limit: this run has said 1000 lines or 256 KiB, the rest is "     \
+	"left out"
+
 struct proto_log {
 	uint64_t level; /* enum log_level */
 	uint64_t at_unix_ms;

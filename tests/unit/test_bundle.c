@@ -437,6 +437,15 @@ Test(bundle, configuration_is_evaluated)
 	    &env, 1, "moonpost.lua", "while true do end", &text, &error);
 	cr_expect_not_null(strstr(error, "CPU limit"));
 	free(error);
+	bundle_eval(&env, 1, "moonpost.lua", "require 'helper'", &text, &error);
+	cr_expect_str_eq(error,
+	    "moonpost.lua:1: module 'helper' not found: moonpost has none of "
+	    "that name, and a configuration has no lib/");
+	free(error);
+	bundle_eval(&env, 1, "moonpost.lua",
+	    "return {n = require 'json'.decode '7'}", &text, &error);
+	cr_expect_str_eq(text, "{\"n\":7}");
+	free(text);
 	bundle_eval(&env, 1, "moonpost.lua", "return {", &text, &error);
 	cr_expect_eq(strncmp(error, "moonpost.lua:1:", 15), 0);
 	free(error);
