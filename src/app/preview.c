@@ -34,6 +34,7 @@
 #include "app/app.h"
 #include "app/preview.h"
 #include "app/preview_fire.h"
+#include "app/unsafe.h"
 
 extern const unsigned char embed_src_app_preview_html[];
 extern const size_t embed_src_app_preview_html_len;
@@ -531,6 +532,7 @@ start_dispatch(struct preview *p)
 	    .integration = p->options->integration,
 	    .key = p->key,
 	});
+	app_unsafe_begin(config);
 	p->dispatch = dispatch_create(&options);
 }
 

@@ -180,6 +180,21 @@ def test_a_sample_alert_fires(preview, pager):
     assert preview.ask("POST", "/api/fire", {"script": "page"})[0] == 400
 
 
+def test_a_script_without_the_sandbox(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "list").write_text("from a file")
+    (tmp_path / "scripts" / "open.lua").write_text("""
+local f = assert(io.open("list")) local text = f:read "a" f:close()
+alert_action { title = "T", fields = { { name = "n", label = "N", type = "text", required = true } },
+  validate = function() return io.popen("printf %s '" .. text .. "'"):read "a" end }
+""")
+    with Preview(tmp_path, "open", "--unsafe-stdlib", "open") as preview:
+        assert eventually(preview.script, "the script is loaded")["state"] == "loaded"
+        body = {"fields": [{"name": "n", "value": "v"}], "installationId": "u"}
+        told = preview.json("POST", "/api/request", {"route": "alert-rule-action", "body": body})
+        assert told["response"] == {"status": 200, "location": None, "body": {"message": "from a file"}}
+
+
 def test_a_broken_save_is_told_and_the_last_good_one_stays(preview, tmp_path):
     (tmp_path / "scripts" / "page.lua").write_text("alert_action {}")
     eventually(lambda: preview.script()["error"], "the error is told")
