@@ -69,8 +69,9 @@ end
         assert did["dofile"] == "from a file"
         assert did["env"] == "none"
         env, fds = did["seen"].split("\n\n")
-        # What the shell sets by itself, and nothing of the host's.
-        assert {line.split("=")[0] for line in env.split("\n")} <= {"PWD", "OLDPWD", "SHLVL", "_", "PATH"}, env
+        # What the shell sets by itself, what a sanitizer is told, and nothing else of the host's.
+        assert {line.split("=")[0] for line in env.split("\n")} <= {"PWD", "OLDPWD", "SHLVL", "_", "PATH", "ASAN_OPTIONS",
+                                                                    "UBSAN_OPTIONS"}, env
         assert "socket" not in fds and "memfd" not in fds and host.folder + "/data" not in fds, fds
 
 

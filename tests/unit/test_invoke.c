@@ -346,17 +346,3 @@ Test(invoke, while_it_stops_503)
 	store_close(store);
 	store = NULL;
 }
-
-Test(invoke, what_is_left_at_the_end_503)
-{
-	start();
-	save_and_load("a", FORM "ui: lose");
-	ask_for("alert-rule-action", LONG_MS);
-	step();
-	dispatch_free(dispatch);
-	dispatch = NULL;
-	cr_assert_eq(got.n, 1);
-	cr_expect_eq(got.status, 503);
-	store_close(store);
-	store = NULL;
-}
