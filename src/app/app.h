@@ -9,6 +9,7 @@
 
 #include "base/compiler.h"
 
+struct buf;
 struct config;
 struct err;
 struct proxy;
@@ -67,5 +68,16 @@ int app_console_token(const struct config *config, int make, char **ret_token,
  */
 int app_proxy(const struct config *config, struct secrets *secrets,
     struct proxy **ret_proxy, struct err *err) ATTR_MUSTCHECK;
+
+/**
+ * app_guard(config, ret_guard, err):
+ * Append to ${ret_guard} where scripts may connect to, as text (net/guard):
+ * what
+ * --dev, --allow-private and --allow-host open to them.
+ *
+ * Errors:    ERR_INVALID      --allow-host names no host.
+ */
+int app_guard(const struct config *config, struct buf *ret_guard,
+    struct err *err) ATTR_MUSTCHECK;
 
 #endif /* !APP_APP_H_ */

@@ -21,7 +21,6 @@
 #include "crypto/secrets.h"
 #include "crypto/signature.h"
 #include "dispatch/dispatch.h"
-#include "net/guard.h"
 #include "net/httpd.h"
 #include "net/listen.h"
 #include "net/loop.h"
@@ -473,23 +472,6 @@ stop_cb(evutil_socket_t signo, short what, void *cookie)
 }
 
 static int
-make_guard(struct preview *p, struct err *err)
-{
-	const struct config *config = p->options->config;
-	struct guard *guard = guard_create();
-	size_t i;
-	int rc = 0;
-
-	if (config->allow_private)
-		guard_allow_private(guard);
-	for (i = 0; i < config->allow_hosts.n && rc == 0; i++)
-		rc = guard_allow_host(guard, config->allow_hosts.items[i], err);
-	guard_put(guard, &p->guard);
-	guard_free(guard);
-	return rc;
-}
-
-static int
 is_unsafe(void *cookie, const char *integration, const char *name)
 {
 	const struct preview *p = cookie;
@@ -608,7 +590,8 @@ prepare(struct preview *p, struct err *err)
 	    make_folder(p, err) == -1 ||
 	    store_open(&store, &p->store, err) == -1 ||
 	    loop_create(MAILBOX, &p->loop, err) == -1 ||
-	    listen_here(p, err) == -1 || make_guard(p, err) == -1 ||
+	    listen_here(p, err) == -1 ||
+	    app_guard(p->options->config, &p->guard, err) == -1 ||
 	    app_proxy(config, p->secrets, &p->proxy, err) == -1)
 		return -1;
 	for (i = 0; i < NELEMS(signals); i++) {

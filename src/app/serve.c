@@ -21,7 +21,6 @@
 #include "crypto/secrets.h"
 #include "dispatch/dispatch.h"
 #include "ingress/ingress.h"
-#include "net/guard.h"
 #include "net/loop.h"
 #include "net/proxy.h"
 #include "store/store.h"
@@ -284,33 +283,6 @@ start_sentry(struct app *app, struct err *err)
 	};
 
 	return app_sentry_start(&options, &app->sentry, err);
-}
-
-/* What --dev, --allow-private and --allow-host open to scripts. */
-static int
-make_guard(struct app *app, struct err *err)
-{
-	const struct config *config = app->config;
-	struct guard *guard = guard_create();
-	size_t i;
-	int rc = 0;
-
-	if (config->dev)
-		guard_allow_loopback(guard);
-	if (config->allow_private)
-		guard_allow_private(guard);
-	if (config->listen.port != 0)
-		guard_refuse_listener(guard, config->listen.port);
-	/* The console's may become another; workers are told when it is known.
-	 */
-	for (i = 0; i < config->allow_hosts.n && rc == 0; i++) {
-		rc = guard_allow_host(guard, config->allow_hosts.items[i], err);
-		if (rc == -1)
-			(void)err_prefix(err, "--allow-host");
-	}
-	guard_put(guard, &app->guard);
-	guard_free(guard);
-	return rc;
 }
 
 static void
@@ -755,7 +727,8 @@ prepare(struct app *app, struct err *err)
 	app->fill = fill_watch(app->loop, app->store);
 	if (add_signals(app) == -1)
 		return err_set(err, ERR_UNAVAILABLE, "cannot wait for signals");
-	if (make_guard(app, err) == -1 || start_sentry(app, err) == -1)
+	if (app_guard(app->config, &app->guard, err) == -1 ||
+	    start_sentry(app, err) == -1)
 		return -1;
 	return start_scripts(app, err);
 }

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "crypto/random.h"
 #include "crypto/secrets.h"
+#include "net/guard.h"
 #include "net/proxy.h"
 
 #include "app/app.h"
@@ -146,4 +147,29 @@ app_proxy(const struct config *config, struct secrets *secrets,
 	log_info("outbound requests go through a proxy",
 	    LOG_STR("proxy", (*ret_proxy)->url));
 	return 0;
+}
+
+int
+app_guard(const struct config *config, struct buf *ret_guard, struct err *err)
+{
+	struct guard *guard = guard_create();
+	size_t i;
+	int rc = 0;
+
+	if (config->dev)
+		guard_allow_loopback(guard);
+	if (config->allow_private)
+		guard_allow_private(guard);
+	/* The console's may become another; workers are told when it is known.
+	 */
+	if (config->listen.port != 0)
+		guard_refuse_listener(guard, config->listen.port);
+	for (i = 0; i < config->allow_hosts.n && rc == 0; i++) {
+		rc = guard_allow_host(guard, config->allow_hosts.items[i], err);
+		if (rc == -1)
+			(void)err_prefix(err, "--allow-host");
+	}
+	guard_put(guard, ret_guard);
+	guard_free(guard);
+	return rc;
 }
