@@ -327,8 +327,4 @@ lstring_install(lua_State *L)
 	(void)lua_getfield(L, -1, "rep");
 	lua_pushcclosure(L, str_rep, 1);
 	lua_setfield(L, -2, "rep");
-	if (vm_of(L)->limits.unsafe)
-		return;
-	lua_pushnil(L);
-	lua_setfield(L, -2, "dump");
 }

@@ -287,6 +287,28 @@ open_null(lua_State *L)
 	lua_pop(L, 1);
 }
 
+/* Take functions out of the library on top. */
+static void
+drop(lua_State *L, const char *const *names, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		lua_pushnil(L);
+		lua_setfield(L, -2, names[i]);
+	}
+}
+
+static void
+open_string(lua_State *L)
+{
+	static const char *const codes[] = {"dump"};
+
+	lstring_install(L);
+	if (!vm_of(L)->limits.unsafe)
+		drop(L, codes, NELEMS(codes));
+}
+
 static void
 open_libraries(lua_State *L)
 {
@@ -295,7 +317,7 @@ open_libraries(lua_State *L)
 	for (i = 0; i < NELEMS(libraries); i++) {
 		luaL_requiref(L, libraries[i].name, libraries[i].func, 0);
 		if (strcmp(libraries[i].name, LUA_STRLIBNAME) == 0)
-			lstring_install(L);
+			open_string(L);
 		else if (strcmp(libraries[i].name, LUA_TABLIBNAME) == 0)
 			ltable_install(L);
 		else if (strcmp(libraries[i].name, LUA_COLIBNAME) == 0)
@@ -349,18 +371,6 @@ open_rest(lua_State *L)
 	lua_setfield(L, LUA_REGISTRYINDEX, SANDBOX_REQUIRE);
 	lua_pushcfunction(L, lrequire);
 	lua_setglobal(L, "require");
-}
-
-/* Take functions out of the base library on top. */
-static void
-drop(lua_State *L, const char *const *names, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		lua_pushnil(L);
-		lua_setfield(L, -2, names[i]);
-	}
 }
 
 int

@@ -58,8 +58,8 @@ int luaopen_moonpost_cjson_safe(lua_State *L);
 
 /* Parts of the sandbox that have files of their own. */
 
-/* Replace find, match, gmatch, gsub, rep in the string library on top, drop
- * dump unless the state is unsafe.  Lua stack: [-0, +0, m] */
+/* Replace find, match, gmatch, gsub, rep in the string library on top.
+ * Lua stack: [-0, +0, m] */
 void lstring_install(lua_State *L);
 
 /* Replace insert, remove, move, sort in the table library on top. */
