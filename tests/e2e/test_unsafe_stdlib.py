@@ -210,6 +210,15 @@ end
         assert host.log(msg="healthy")["io"] == "table"
 
 
+def test_one_whose_process_crashes_while_nothing_of_it_runs_is_parked_too(tmp_path):
+    """As by a thread of a C module: whoever is alone there is to blame."""
+    with start(tmp_path, {"shut.lua": PROBE}) as host:
+        host.write("open.lua", "os.execute '(sleep 0.1; kill -SEGV $PPID) &'\nfunction on_event() end")
+        assert "crashed" in host.log(msg="script parked", script="open")["error"]
+        assert host.deliver("thing", envelope(n=1)).status == 200
+        assert sees(host.log(msg="probe", script="shut", n=1)) == NOTHING
+
+
 def test_what_it_starts_ends_with_the_host(tmp_path):
     with start(tmp_path, {"open.lua": f"""
 function on_event(event) os.execute("sleep 600 & echo $! > {tmp_path}/child") log.info("started") end
