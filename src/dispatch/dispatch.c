@@ -240,7 +240,12 @@ on_changed(void *cookie)
 {
 	struct dispatch *d = cookie;
 
-	event_active(d->publish, EV_TIMEOUT, 0);
+	/* While all scripts come at once nobody asks yet, and once is enough.
+	 * Later, whoever is told that a script is live may send something. */
+	if (d->settled_once)
+		publish(d);
+	else
+		event_active(d->publish, EV_TIMEOUT, 0);
 }
 
 static void
@@ -293,6 +298,7 @@ on_settle(evutil_socket_t fd, short what, void *arg)
 	if (event_pending(d->publish, EV_TIMEOUT, NULL))
 		publish(d);
 	d->settled = NULL;
+	d->settled_once = 1;
 	done(d->settled_cookie);
 }
 

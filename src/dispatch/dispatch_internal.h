@@ -79,6 +79,7 @@ struct dispatch {
 
 	void (*settled)(void *cookie);
 	void *settled_cookie;
+	int settled_once; /* The first load of all scripts is over. */
 	struct event *settle;
 
 	int draining;

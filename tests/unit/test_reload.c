@@ -286,3 +286,27 @@ Test(reload, describes_a_script_as_json)
 	cr_assert_eq(dispatch_script_find(dispatch, "x", "a", &s), -1);
 	buf_free(&out);
 }
+
+static size_t wanted_when_told;
+
+/* What the console, and its readers, are told of a script. */
+static void
+on_told(void *cookie, const char *integration, const char *name)
+{
+	(void)cookie;
+	(void)integration;
+	if (strcmp(name, "b") == 0 && state_is("b", "loaded"))
+		wanted_when_told = wanted("comment");
+}
+
+Test(reload, deliveries_find_a_script_when_it_is_said_to_be_live)
+{
+	options.script = on_told;
+	start();
+	save_and_load("a", "on_issue: done");
+	cr_assert_eq(wanted("comment"), 0);
+	save("b", "on_comment: done");
+	update();
+	settle();
+	cr_assert_eq(wanted_when_told, 1);
+}
