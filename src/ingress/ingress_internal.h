@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bucket.h"
 #include "base/str.h"
 #include "net/listen.h"
 #include "store/store.h"
@@ -66,12 +67,6 @@ enum ingress_count {
 	COUNT_GATE,
 	COUNT_BODY_BYTES,
 	COUNT_COUNT
-};
-
-/* A right to do something so many times a second. */
-struct bucket {
-	uint64_t last_mono_ms;
-	double tokens;
 };
 
 /* Who asked for links lately, and how often. */
@@ -138,9 +133,6 @@ ingress_count(struct ingress_thread *t, enum ingress_count which, uint64_t n)
 	(void)atomic_fetch_add_explicit(
 	    &t->counts[which], n, memory_order_relaxed);
 }
-
-/* Take a token: 1 if there was one. */
-int bucket_take(struct bucket *bucket, double per_second, double burst);
 
 /* A snapshot of ${options}, with the integrations of ${old} if they have none
  * (${old} may be NULL). */

@@ -17,11 +17,13 @@
 #include "store/checksum.h"
 #include "store/segment.h"
 
-#define MAGIC 0x3147504DU /* "MPG1" */
-#define BATCH 256         /* Records that wait for one writev(). */
-#define PARTS 4           /* Of a record: header, headers, warnings, body. */
-#define READER_FILES 8    /* That a reader keeps open. */
-#define PATH_SIZE 32      /* Of a file's name inside the folder. */
+#define MAGIC 0x3147504DU       /* "MPG1" */
+#define BATCH 256               /* Records that wait for one writev(). */
+#define PARTS 5                 /* Of a record: the header, and four texts. */
+#define READER_FILES 8          /* That a reader keeps open. */
+#define AHEAD (256U << 10)      /* Zeros that are written at once... */
+#define AHEAD_BATCH (AHEAD / 4) /* ...unless a batch is so long. */
+#define PATH_SIZE 32            /* Of a file's name inside the folder. */
 
 /* The layout on disk; numbers are little-endian, as on every machine served. */
 struct header {
@@ -31,7 +33,7 @@ struct header {
 	uint32_t headers_len;
 	uint32_t warnings_len;
 	uint32_t body_len;
-	uint32_t zero;
+	uint32_t row_len; /* 0 in what was written before there were rows. */
 };
 _Static_assert(sizeof(struct header) == SEGMENT_HEADER, "layout on disk");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "layout on disk");
@@ -47,7 +49,8 @@ struct segment {
 	uint64_t used;  /* Bytes of it that count. */
 	uint64_t begun; /* The same when the batch began. */
 	uint64_t written;
-	int dirty; /* Written since the last sync. */
+	uint64_t ready; /* Bytes that it has, with the zeros at its end. */
+	int dirty;      /* Written since the last sync. */
 
 	struct header headers[BATCH];
 	struct iovec parts[BATCH * PARTS];
@@ -95,10 +98,13 @@ refused(const struct segment *seg, const char *what, struct err *err)
 static void
 close_current(struct segment *seg)
 {
-	if (seg->fd != -1)
+	if (seg->fd != -1) {
+		if (seg->ready > seg->used)
+			(void)!ftruncate(seg->fd, (off_t)seg->used);
 		(void)close(seg->fd);
+	}
 	seg->fd = -1;
-	seg->file = seg->used = seg->begun = seg->written = 0;
+	seg->file = seg->used = seg->begun = seg->written = seg->ready = 0;
 	seg->dirty = 0;
 }
 
@@ -182,6 +188,7 @@ segment_open(const char *dir, uint64_t max_bytes, uint64_t file, uint64_t used,
 		    ftruncate(seg->fd, (off_t)used) == 0) {
 			seg->file = file;
 			seg->used = seg->begun = seg->written = used;
+			seg->ready = used;
 		} else {
 			close_current(seg);
 		}
@@ -204,6 +211,29 @@ segment_close(struct segment *seg)
 		(void)close(seg->dirfd);
 	free(seg->dir);
 	free(seg);
+}
+
+/*
+ * A file that grows costs the journal of the file system a commit at each sync,
+ * which takes longer than to write zeros in advance and then over them.
+ */
+static void
+write_ahead(struct segment *seg)
+{
+	static const char zeros[AHEAD];
+	uint64_t end = seg->used + AHEAD;
+	ssize_t n;
+
+	if (end > seg->max_bytes)
+		end = seg->max_bytes;
+	if (end <= seg->used || seg->used - seg->begun > AHEAD_BATCH)
+		return;
+	n = pwrite(seg->fd, zeros, end - seg->used, (off_t)seg->used);
+	/* The room is not there: it is left for what counts. */
+	if (n != (ssize_t)(end - seg->used))
+		(void)!ftruncate(seg->fd, (off_t)seg->used);
+	else
+		seg->ready = end;
 }
 
 int
@@ -234,6 +264,10 @@ segment_flush(struct segment *seg, struct err *err)
 		}
 	}
 	seg->nheaders = seg->nparts = 0;
+	if (seg->used > seg->ready) {
+		seg->ready = seg->used;
+		write_ahead(seg);
+	}
 	return 0;
 }
 
@@ -264,6 +298,8 @@ segment_drop(struct segment *seg)
 		segment_roll(seg);
 		return;
 	}
+	if (seg->written > seg->begun)
+		seg->ready = seg->begun;
 	seg->used = seg->written = seg->begun;
 }
 
@@ -316,8 +352,8 @@ add_part(struct segment *seg, struct header *h, struct str s)
 }
 
 int
-segment_put(struct segment *seg, uint64_t id, struct str headers,
-    struct str warnings, struct str body, struct segment_ref *ret_ref,
+segment_put(struct segment *seg, uint64_t id,
+    const struct segment_record *record, struct segment_ref *ret_ref,
     struct err *err)
 {
 	struct header *h;
@@ -334,20 +370,22 @@ segment_put(struct segment *seg, uint64_t id, struct str headers,
 	h = &seg->headers[seg->nheaders++];
 	h->magic = MAGIC;
 	h->id = id;
-	h->headers_len = (uint32_t)headers.len;
-	h->warnings_len = (uint32_t)warnings.len;
-	h->body_len = (uint32_t)body.len;
-	h->zero = 0;
+	h->headers_len = (uint32_t)record->headers.len;
+	h->warnings_len = (uint32_t)record->warnings.len;
+	h->body_len = (uint32_t)record->body.len;
+	h->row_len = (uint32_t)record->row.len;
 	h->crc = checksum_crc32c(0, &h->id, sizeof(*h) - 8);
 	seg->parts[seg->nparts].iov_base = h;
 	seg->parts[seg->nparts++].iov_len = sizeof(*h);
-	add_part(seg, h, headers);
-	add_part(seg, h, warnings);
-	add_part(seg, h, body);
+	add_part(seg, h, record->headers);
+	add_part(seg, h, record->warnings);
+	add_part(seg, h, record->body);
+	add_part(seg, h, record->row);
 
 	ret_ref->file = seg->file;
 	ret_ref->offset = seg->used;
-	ret_ref->len = sizeof(*h) + headers.len + warnings.len + body.len;
+	ret_ref->len = sizeof(*h) + record->headers.len + record->warnings.len +
+		       record->body.len + record->row.len;
 	seg->used += ret_ref->len;
 	return 0;
 }
@@ -485,7 +523,7 @@ segment_parse(char *data, size_t len, uint64_t id,
 	(void)memcpy(&h, data, sizeof(h));
 	if (h.magic != MAGIC || h.id != id ||
 	    len != sizeof(h) + (uint64_t)h.headers_len + h.warnings_len +
-		       h.body_len ||
+		       h.body_len + h.row_len ||
 	    h.crc != checksum_crc32c(0, data + 8, len - 8))
 		goto bad;
 	at = data + sizeof(h);
@@ -494,6 +532,8 @@ segment_parse(char *data, size_t len, uint64_t id,
 	ret_record->warnings = (struct str){at, h.warnings_len};
 	at += h.warnings_len;
 	ret_record->body = (struct str){at, h.body_len};
+	at += h.body_len;
+	ret_record->row = (struct str){at, h.row_len};
 	ret_record->memory = data;
 	return 0;
 bad:
@@ -558,4 +598,125 @@ segment_read(struct segment_reader *reader, const struct segment_ref *ref,
 		    (unsigned long long)ref->file,
 		    (unsigned long long)ref->offset);
 	return 0;
+}
+
+/* ---- the tail -------------------------------------------------------------
+ */
+
+struct files {
+	uint64_t from;
+	uint64_t *numbers;
+	size_t n;
+	size_t cap;
+};
+
+static void
+note_later(void *cookie, uint64_t file)
+{
+	struct files *files = cookie;
+
+	if (file < files->from)
+		return;
+	files->numbers = mem_grow(
+	    files->numbers, &files->cap, files->n + 1, sizeof(*files->numbers));
+	files->numbers[files->n++] = file;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The record at ${offset} of ${size} bytes.  Returns its length; 0: there is no
+ * whole one. */
+static uint64_t
+read_whole(int fd, uint64_t offset, uint64_t size, uint64_t *ret_id,
+    struct segment_record *ret_record)
+{
+	struct err damaged;
+	struct header h;
+	uint64_t len;
+	char *data;
+
+	if (size - offset < sizeof(h) ||
+	    pread(fd, &h, sizeof(h), (off_t)offset) != (ssize_t)sizeof(h))
+		return 0;
+	len = sizeof(h) + (uint64_t)h.headers_len + h.warnings_len +
+	      h.body_len + h.row_len;
+	if (h.magic != MAGIC || len > size - offset)
+		return 0;
+	data = mem_alloc(len + 1);
+	if (pread(fd, data, len, (off_t)offset) != (ssize_t)len) {
+		free(data);
+		return 0;
+	}
+	data[len] = '\0';
+	*ret_id = h.id;
+	return segment_parse(data, len, h.id, ret_record, &damaged) == -1 ? 0
+									  : len;
+}
+
+static int
+tail_of(const char *dir, struct segment_ref at, segment_found_cb *found,
+    void *cookie, struct err *err)
+{
+	struct segment_record record;
+	char name[PATH_SIZE];
+	struct stat st;
+	uint64_t id;
+	char *path;
+	int fd, rc = -1;
+
+	file_name(at.file, name);
+	path = mem_printf("%s/%s", dir, name);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1 && errno == ENOENT) {
+		rc = 0;
+		goto out;
+	}
+	/* What was written when the host was killed need not be on disk yet. */
+	if (fd == -1 || fdatasync(fd) == -1 || fstat(fd, &st) == -1) {
+		(void)err_set(err, ERR_UNAVAILABLE, "cannot read %s: %s", path,
+		    strerror(errno));
+		goto out;
+	}
+	while (at.offset < (uint64_t)st.st_size) {
+		at.len = read_whole(
+		    fd, at.offset, (uint64_t)st.st_size, &id, &record);
+		if (at.len == 0)
+			break;
+		found(cookie, id, &at, &record);
+		free(record.memory);
+		at.offset += at.len;
+	}
+	rc = 0;
+out:
+	if (fd != -1)
+		(void)close(fd);
+	free(path);
+	return rc;
+}
+
+int
+segment_tail(const char *dir, uint64_t file, uint64_t used,
+    segment_found_cb *found, void *cookie, struct err *err)
+{
+	struct files files = {.from = file == 0 ? 1 : file};
+	size_t i;
+	int rc = 0;
+
+	each_file(dir, note_later, &files);
+	if (files.n > 1)
+		qsort(
+		    files.numbers, files.n, sizeof(*files.numbers), by_number);
+	for (i = 0; i < files.n && rc == 0; i++)
+		rc = tail_of(dir,
+		    (struct segment_ref){files.numbers[i],
+			files.numbers[i] == file ? used : 0, 0},
+		    found, cookie, err);
+	free(files.numbers);
+	return rc;
 }

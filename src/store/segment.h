@@ -5,8 +5,12 @@
  * Bodies on disk: files that are only ever appended to, and deleted whole.  A
  * record is a header with a magic number, its lengths, the delivery's id and a
  * CRC-32C of all of it, and then the headers, the warnings and the body of one
- * delivery.  Which records count is said by the rows of the store; what is
- * behind the last of them is a torn tail and is cut at the next open.
+ * delivery, and what its rows are made from.
+ *
+ * They are the log of the store as well: a delivery is safe once its record is
+ * synced, and rows that were not committed when the host died are made again
+ * from the tail, what is behind the last that the rows speak of.  A record at
+ * its end that is not whole was never answered for, and is cut.
  *
  * Floor: 2 (store).  May include base/.
  */
@@ -35,7 +39,8 @@ struct segment_record {
 	struct str headers;
 	struct str warnings;
 	struct str body;
-	char *memory; /* The caller frees with free(). */
+	struct str row; /* The store's; empty: none was kept. */
+	char *memory; /* Of one that was read; the caller frees with free(). */
 };
 
 /**
@@ -59,16 +64,16 @@ int segment_any(const char *dir);
 void segment_close(struct segment *segment);
 
 /**
- * segment_put(segment, id, headers, warnings, body, ret_ref, err):
+ * segment_put(segment, id, record, ret_ref, err):
  * Add a record to the batch.  It is on disk after segment_sync().
  *
  * Errors:    ERR_UNAVAILABLE  the disk is full or refuses: give up the batch
  *                             with segment_drop().
- * Ownership: keeps the three texts until segment_sync(), segment_flush() or
+ * Ownership: keeps the four texts until segment_sync(), segment_flush() or
  *            segment_drop().
  */
-int segment_put(struct segment *segment, uint64_t id, struct str headers,
-    struct str warnings, struct str body, struct segment_ref *ret_ref,
+int segment_put(struct segment *segment, uint64_t id,
+    const struct segment_record *record, struct segment_ref *ret_ref,
     struct err *err) ATTR_MUSTCHECK;
 
 /* Write the batch so that it can be read, but do not wait for the disk. */
@@ -144,6 +149,24 @@ int segment_read(struct segment_reader *reader, const struct segment_ref *ref,
  */
 int segment_parse(char *data, size_t len, uint64_t id,
     struct segment_record *ret_record, struct err *err) ATTR_MUSTCHECK;
+
+/* A record of the tail; all of it is borrowed. */
+typedef void segment_found_cb(void *cookie, uint64_t id,
+    const struct segment_ref *ref, const struct segment_record *record);
+
+/**
+ * segment_tail(dir, file, used, found, cookie, err):
+ * Go through the whole records behind ${used} bytes of the file with the number
+ * ${file}, and in the files with higher numbers, in the order in which they
+ * were written, and make them durable.  A batch that was given up
+ * (segment_drop()) may be among them where the disk refused even that: then
+ * another record with the same id follows.
+ *
+ * Errors:    ERR_UNAVAILABLE  a file cannot be read or synced.
+ * Thread:    the one that will open the folder; blocks on the disk.
+ */
+int segment_tail(const char *dir, uint64_t file, uint64_t used,
+    segment_found_cb *found, void *cookie, struct err *err) ATTR_MUSTCHECK;
 
 /* Read a record's bytes as they are, to keep them elsewhere. */
 int segment_read_raw(struct segment_reader *reader,

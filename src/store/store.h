@@ -7,9 +7,11 @@
  *
  * A caller fills in an operation (a struct that begins with struct store_op),
  * submits it, and gets it back on its own thread, by its own mailbox, when it
- * is done.  Writing operations that wait at the same time share one commit: the
- * bodies go into a segment file, one fdatasync, then the rows, one commit with
- * its fsync.  What was answered with rc 0 survives a power cut.
+ * is done.  Writing operations that wait at the same time share one turn: the
+ * deliveries go into a segment file, which is their log, with one fdatasync,
+ * and are safe.  Their rows share a commit with those of other turns, which
+ * comes within 20 ms; what of them never gets one is made again from the log.
+ * What was answered with rc 0 survives a power cut.
  *
  * Floor: 2 (store).  May include base/.
  */
@@ -50,6 +52,8 @@ struct store_options {
 	int strict_order;          /* A retrying job keeps its ordering key. */
 	uint64_t segment_bytes;    /* Length of a segment file; 0 = 64 MiB. */
 	uint64_t read_limit_ms;    /* Of a list or get; 0 = 2 s. */
+	uint64_t commit_ms;        /* How long rows wait for their commit; 0 =
+				    * 20 under load, else 2. */
 };
 
 /* Told on its own thread that jobs of a script became due. */

@@ -3,9 +3,9 @@
 
 /*
  * Between the store's threads (store.c) and an engine, which keeps the rows.
- * The writer thread calls begin, apply for each operation of a group, commit;
- * then it answers the group.  The reader thread calls read and tend.  An engine
- * that can be shared by several hosts has the same functions.
+ * The writer thread (store_writer.c) calls begin, apply for each operation of a
+ * group, sync and, at once or later, commit.  The reader thread calls read and
+ * tend.  An engine that can be shared by several hosts has the same functions.
  *
  * Floor: 2 (store).  May include base/.
  */
@@ -32,16 +32,28 @@ struct store_engine {
 	void (*close)(void *self);
 
 	/**
-	 * A group of operations: all of it becomes durable, or nothing.
-	 * *ret_wrote says if there was anything to write.
+	 * A transaction is of one or more groups of operations.  begin() is
+	 * called for each group; after sync() its deliveries are durable, by
+	 * the log, and what it has claimed is, as all that was, not to be
+	 * claimed again; *ret_rows says if there is anything to commit.  With
+	 * ${all}, a later failure is the engine's own affair: it does in the
+	 * next transaction what all groups so far have done, and whoever asked
+	 * for a finish has to wait for the commit.  Else only the deliveries of
+	 * this group are safe, and its other operations have failed if the
+	 * commit, which follows at once, does.
+	 *
+	 * commit() makes all of it durable; *ret_wrote says if there was
+	 * anything to write.  rollback() follows any of them that fails.
 	 */
 	int (*begin)(void *self, struct err *err);
 	enum store_applied (*apply)(
 	    void *self, struct store_op *op, struct err *err);
+	int (*sync)(void *self, int all, int *ret_rows, struct err *err);
 	int (*commit)(void *self, int *ret_wrote, struct err *err);
 	void (*rollback)(void *self);
 
-	/* After a failure: whether writing works again. */
+	/* After a failure: begin a transaction to try whether writing works
+	 * again; it is to be committed. */
 	int (*probe)(void *self, struct err *err);
 
 	/**

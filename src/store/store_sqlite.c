@@ -213,7 +213,7 @@ save_segment(struct sq *sq, struct err *err)
 	sq_bind(stmt, 2, sq->seg_used);
 	(void)sqlite3_bind_int64(stmt, 3, sq->seg_records);
 	(void)sqlite3_bind_int64(stmt, 4, sq->seg_bytes);
-	sq_bind(stmt, 5, sq->group_first_id);
+	sq_bind(stmt, 5, sq->first_id);
 	sq->seg_records = sq->seg_bytes = 0;
 	return sq_run(&sq->conn, stmt, err);
 }
@@ -242,7 +242,7 @@ save_seen(struct sq *sq, struct err *err)
 	    "INSERT INTO seen (id, at, entries) VALUES (?, ?, ?)", err);
 	if (stmt == NULL)
 		return -1;
-	sq_bind(stmt, 1, sq->group_first_id);
+	sq_bind(stmt, 1, sq->first_id);
 	sq_bind(stmt, 2, sq_steady_ms(sq));
 	sq_bind_blob(stmt, 3,
 	    (struct str){(const char *)sq->entries,
@@ -253,39 +253,65 @@ save_seen(struct sq *sq, struct err *err)
 /* ---- a group ----------------------------------------------------------------
  */
 
+static void engine_rollback(void *self);
+
 static int
 engine_begin(void *self, struct err *err)
 {
 	struct sq *sq = self;
 	uint64_t now = clock_unix_ms();
+	int was_open = sq->open;
 	sqlite3_stmt *stmt;
 
-	stmt = sq_get(&sq->conn, SQ_BEGIN, "BEGIN IMMEDIATE", err);
-	if (stmt == NULL || sq_run(&sq->conn, stmt, err) == -1)
-		return -1;
+	if (!was_open) {
+		stmt = sq_get(&sq->conn, SQ_BEGIN, "BEGIN IMMEDIATE", err);
+		if (stmt == NULL || sq_run(&sq->conn, stmt, err) == -1)
+			return -1;
+		sq->open = 1;
+		sq->first_id = sq->next_id;
+		sq->changes = sqlite3_total_changes(sq->conn.db);
+	}
 	if (now + CLOCK_SLACK_MS < sq->now_ms) {
 		sq->set_back = 1;
 		sq->round_mono_ms = 0;
 	}
 	sq->now_ms = now;
-	sq->group_first_id = sq->next_id;
-	sq->changes = sqlite3_total_changes(sq->conn.db);
 	seen_advance(sq->seen, sq_steady_ms(sq), sq->next_id);
+	if (!was_open && sq_redo(sq, err) == -1) {
+		engine_rollback(sq);
+		return -1;
+	}
 	return 0;
+}
+
+/* Note which jobs were claimed. */
+static void
+note_claim(struct sq *sq, const struct store_claim *op)
+{
+	size_t i;
+
+	for (i = 0; i < op->ret_njobs; i++)
+		sq_redo_claim(
+		    sq, running_find(sq->running, op->ret_jobs[i]->id));
 }
 
 static enum store_applied
 engine_apply(void *self, struct store_op *op, struct err *err)
 {
 	struct sq *sq = self;
+	struct store_claim *claim;
+	enum store_applied rc;
 
 	switch (op->kind) {
 	case STORE_OP_APPEND:
 		return sq_append(
 		    sq, CONTAINER_OF(op, struct store_append, op), err);
 	case STORE_OP_CLAIM:
-		return sq_claim(
-		    sq, CONTAINER_OF(op, struct store_claim, op), err);
+		claim = CONTAINER_OF(op, struct store_claim, op);
+		rc = sq_claim(sq, claim, err);
+		if (rc == STORE_APPLIED)
+			note_claim(sq, claim);
+		return rc;
 	case STORE_OP_FINISH:
 		return sq_finish(
 		    sq, CONTAINER_OF(op, struct store_finish, op), err);
@@ -318,13 +344,35 @@ engine_apply(void *self, struct store_op *op, struct err *err)
 	return sq_refuse(op, ERR_INTERNAL, "no such operation");
 }
 
-/* The group is over, one way or the other. */
+/* The transaction is over, one way or the other. */
 static void
-end_group(struct sq *sq)
+end_transaction(struct sq *sq)
 {
+	sq->open = 0;
 	sq->nentries = 0;
 	sq->seg_records = sq->seg_bytes = 0;
 	(void)memset(sq->delta, 0, sizeof(sq->delta));
+}
+
+static int
+engine_sync(void *self, int all, int *ret_rows, struct err *err)
+{
+	struct sq *sq = self;
+	size_t i;
+
+	store_fault("sync: begin");
+	if (segment_sync(sq->segment, err) == -1)
+		return -1;
+	store_fault("sync: the log is durable");
+	sq_redo_keep(sq, all);
+	*ret_rows = sqlite3_total_changes(sq->conn.db) != sq->changes;
+	for (i = 0; i < sq->nscripts; i++) {
+		if (!sq->scripts[i]->ready)
+			continue;
+		sq->scripts[i]->ready = 0;
+		store_slot_ready(sq->scripts[i]->slot);
+	}
+	return 0;
 }
 
 static int
@@ -343,11 +391,7 @@ engine_commit(void *self, int *ret_wrote, struct err *err)
 			err) == -1)
 			return -1;
 	}
-
-	/* The bodies first: a row never speaks of one that is not there. */
-	if (segment_sync(sq->segment, err) == -1)
-		return -1;
-	store_fault("commit: bodies are durable");
+	store_fault("commit: the rows are complete");
 	stmt = sq_get(&sq->conn, SQ_COMMIT, "COMMIT", err);
 	if (stmt == NULL || sq_run(&sq->conn, stmt, err) == -1)
 		return -1;
@@ -355,7 +399,8 @@ engine_commit(void *self, int *ret_wrote, struct err *err)
 	*ret_wrote = sqlite3_total_changes(sq->conn.db) != sq->changes;
 	running_commit(sq->running);
 	keys_commit(sq->keys);
-	end_group(sq);
+	sq_redo_clear(sq);
+	end_transaction(sq);
 	for (i = 0; i < sq->nscripts; i++) {
 		sq->scripts[i]->fresh = 0;
 		if (!sq->scripts[i]->ready)
@@ -387,12 +432,17 @@ engine_rollback(void *self)
 	reset_all(&sq->conn);
 	if (!sqlite3_get_autocommit(sq->conn.db))
 		(void)sqlite3_exec(sq->conn.db, "ROLLBACK", NULL, NULL, NULL);
+	/* A log that is in the database as a whole begins anew: then rows may
+	 * need no more room than there is. */
+	(void)sqlite3_wal_checkpoint_v2(
+	    sq->conn.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	segment_drop(sq->segment);
+	sq_redo_drop(sq);
 	running_rollback(sq->running);
 	keys_rollback(sq->keys);
 	for (i = 0; i < sq->nentries; i++)
 		seen_forget(sq->seen, &sq->entries[i]);
-	sq->next_id = sq->group_first_id;
+	sq->next_id = sq->first_id;
 	for (i = 0; i < sq->nscripts; i++) {
 		sc = sq->scripts[i];
 		if (sc->fresh)
@@ -401,7 +451,7 @@ engine_rollback(void *self)
 		sc->ready = 0;
 		(void)memset(sc->delta, 0, sizeof(sc->delta));
 	}
-	end_group(sq);
+	end_transaction(sq);
 }
 
 static int
@@ -409,24 +459,20 @@ engine_probe(void *self, struct err *err)
 {
 	struct sq *sq = self;
 	sqlite3_stmt *stmt;
-	int wrote;
 
-	if (segment_probe(sq->segment, err) == -1)
-		return -1;
-	if (engine_begin(sq, err) == -1)
+	if (segment_probe(sq->segment, err) == -1 ||
+	    engine_begin(sq, err) == -1)
 		return -1;
 	stmt = sq_get(&sq->conn, SQ_META_SET,
 	    "INSERT INTO meta (key, value) VALUES (?, ?)"
 	    " ON CONFLICT DO UPDATE SET value = excluded.value",
 	    err);
-	if (stmt == NULL)
-		goto failed;
-	sq_bind_text(stmt, 1, "probed");
-	sq_bind(stmt, 2, sq->now_ms);
-	if (sq_run(&sq->conn, stmt, err) == 0 &&
-	    engine_commit(sq, &wrote, err) == 0)
-		return 0;
-failed:
+	if (stmt != NULL) {
+		sq_bind_text(stmt, 1, "probed");
+		sq_bind(stmt, 2, sq->now_ms);
+		if (sq_run(&sq->conn, stmt, err) == 0)
+			return 0;
+	}
 	engine_rollback(sq);
 	return -1;
 }
@@ -502,6 +548,7 @@ const struct store_engine store_sqlite = {
     .close = sq_close,
     .begin = engine_begin,
     .apply = engine_apply,
+    .sync = engine_sync,
     .commit = engine_commit,
     .rollback = engine_rollback,
     .probe = engine_probe,

@@ -1,4 +1,5 @@
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -100,6 +101,35 @@ add_delivery(struct sq *sq, const struct store_append *op, uint64_t id,
 	return sq_run(&sq->conn, stmt, err);
 }
 
+int
+sq_insert(struct sq *sq, const struct store_append *op, uint64_t id,
+    const struct segment_ref *ref, struct seen_entry *entry, struct err *err)
+{
+	size_t i;
+
+	if (sq_count_record(sq, ref, err) == -1 ||
+	    add_delivery(sq, op, id, ref, err) == -1)
+		return -1;
+	sq->next_id = id + 1;
+	sq->grown_bytes += ref->len + ROW_BYTES;
+	sq_tally(sq, NULL, -1, STORE_PENDING);
+	if (op->state != STORE_PENDING)
+		sq_tally(sq, NULL, -1, (int)op->state);
+	for (i = 0; i < op->njobs; i++) {
+		if (sq_new_job(sq, id, (unsigned int)i, &op->jobs[i],
+			op->integration, err) == -1)
+			return -1;
+	}
+	if (entry->key[0] != 0 || entry->signature != 0) {
+		entry->id = id;
+		seen_add(sq->seen, entry);
+		sq->entries = mem_grow(sq->entries, &sq->entries_cap,
+		    sq->nentries + 1, sizeof(*sq->entries));
+		sq->entries[sq->nentries++] = *entry;
+	}
+	return 0;
+}
+
 /* What cannot be kept; 0 if it can. */
 static int
 is_bad(const struct store_append *op)
@@ -113,10 +143,10 @@ is_bad(const struct store_append *op)
 enum store_applied
 sq_append(struct sq *sq, struct store_append *op, struct err *err)
 {
+	struct segment_record record;
 	struct seen_entry entry;
 	struct segment_ref ref;
 	uint64_t id, before;
-	size_t i;
 	int rc;
 
 	op->ret_id = 0;
@@ -161,31 +191,20 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 		    "there are no more ids for deliveries: begin with another "
 		    "data folder");
 
-	id = entry.id = sq->next_id;
+	id = sq->next_id;
 	op->ret_repeats = seen_by_signature(sq->seen, &entry);
-	if (segment_put(sq->segment, id, op->headers_json, op->warnings_json,
-		op->body, &ref, err) == -1 ||
-	    sq_count_record(sq, &ref, err) == -1 ||
-	    add_delivery(sq, op, id, &ref, err) == -1)
+	record = (struct segment_record){op->headers_json, op->warnings_json,
+	    op->body, sq_row_pack(op, &entry), NULL};
+	if (segment_put(sq->segment, id, &record, &ref, err) == -1) {
+		free((char *)(uintptr_t)record.row.data);
 		return STORE_APPLIED_FAILED;
-	sq->next_id++;
-	sq->grown_bytes += ref.len + ROW_BYTES;
-	sq_tally(sq, NULL, -1, STORE_PENDING);
-	if (op->state != STORE_PENDING)
-		sq_tally(sq, NULL, -1, (int)op->state);
-	for (i = 0; i < op->njobs; i++) {
-		if (sq_new_job(sq, id, (unsigned int)i, &op->jobs[i],
-			op->integration, err) == -1)
-			return STORE_APPLIED_FAILED;
 	}
+	/* The segment reads the row until it is synced. */
+	sq_redo_append(sq, id, &ref, record.row);
+	if (sq_insert(sq, op, id, &ref, &entry, err) == -1)
+		return STORE_APPLIED_FAILED;
 	if (sq->max_bytes > 0 && sq->grown_bytes > sq->max_bytes / 64)
 		store_upkeep_soon(sq->store);
-	if (entry.key[0] != 0 || entry.signature != 0) {
-		seen_add(sq->seen, &entry);
-		sq->entries = mem_grow(sq->entries, &sq->entries_cap,
-		    sq->nentries + 1, sizeof(*sq->entries));
-		sq->entries[sq->nentries++] = entry;
-	}
 	op->ret_id = id;
 	return STORE_APPLIED;
 }

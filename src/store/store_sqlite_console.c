@@ -261,7 +261,8 @@ static int
 put_details(struct sq *sq, struct buf *b, struct sq_look *look, uint64_t id,
     const char *pointer, const char *message)
 {
-	struct segment_record record = {{NULL, 0}, {NULL, 0}, {NULL, 0}, NULL};
+	struct segment_record record = {
+	    {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL};
 	struct err why = ERR_INIT;
 	int rc;
 

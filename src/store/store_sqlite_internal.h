@@ -68,6 +68,7 @@ enum sq_sql {
 	SQ_RUN_ADD,
 	SQ_KEY_NEXT,
 	SQ_UNBLOCK,
+	SQ_CLAIM_STATE,
 	SQ_EARLIER_FIND,
 	SQ_EARLIER,
 	SQ_STEP_ADD,
@@ -151,6 +152,21 @@ struct sq_conn {
 	sqlite3_stmt *stmts[SQ_STATEMENTS];
 };
 
+enum sq_redo_kind {
+	SQ_REDO_APPEND,
+	SQ_REDO_CLAIM,
+};
+
+/* What cannot be taken back of the open transaction: it is done again if that
+ * fails. */
+struct sq_redo {
+	enum sq_redo_kind kind;
+	uint64_t id;            /* APPEND */
+	struct segment_ref ref; /* APPEND */
+	struct str row;         /* APPEND; owned. */
+	struct running_job job; /* CLAIM */
+};
+
 /* A script that has ever had a job. */
 struct sq_script {
 	uint64_t id;
@@ -159,10 +175,10 @@ struct sq_script {
 	struct store_slot *slot;
 	uint64_t cursor; /* All due pending jobs up to it are running. */
 	int saved;       /* It has a row... */
-	int fresh;       /* ...which this group made. */
+	int fresh;       /* ...which this transaction made. */
 	int ready;       /* This group made jobs of it due. */
 	int skipped;     /* A due retry waits for a job of its key. */
-	int64_t delta[SQ_STATES]; /* Change of its tally by this group. */
+	int64_t delta[SQ_STATES]; /* Change of its tally by the transaction. */
 };
 
 struct sq {
@@ -195,9 +211,14 @@ struct sq {
 	uint64_t start_unix_ms;
 	uint64_t start_mono_ms;
 
-	/* Of the group. */
-	uint64_t now_ms;
-	uint64_t group_first_id;
+	/* Of the transaction, which may be of several groups. */
+	int open;
+	uint64_t now_ms; /* When its last group began. */
+	uint64_t first_id;
+	struct sq_redo *redo;
+	size_t nredo;
+	size_t nkept; /* Of them; the rest is of a group that may yet fail. */
+	size_t redo_cap;
 	struct seen_entry *entries;
 	size_t nentries;
 	size_t entries_cap;
@@ -323,6 +344,10 @@ int sq_check_bodies(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
 /* store_sqlite_append.c */
 enum store_applied sq_append(
     struct sq *sq, struct store_append *op, struct err *err);
+/* Make the rows of delivery ${id}, whose record is at ${ref}. */
+int sq_insert(struct sq *sq, const struct store_append *op, uint64_t id,
+    const struct segment_ref *ref, struct seen_entry *entry,
+    struct err *err) ATTR_MUSTCHECK;
 /* Make job ${n} of a delivery. */
 int sq_new_job(struct sq *sq, uint64_t delivery, unsigned int n,
     const struct store_new_job *job, const char *integration,
@@ -339,6 +364,9 @@ enum store_applied sq_finish(
     struct sq *sq, struct store_finish *op, struct err *err);
 enum store_applied sq_step(
     struct sq *sq, struct store_step_put *op, struct err *err);
+/* A job was claimed in a transaction that failed: it goes on running. */
+int sq_claim_again(struct sq *sq, const struct running_job *job,
+    struct err *err) ATTR_MUSTCHECK;
 /* A job with this key gave it up: let the next one go. */
 int sq_release_key(struct sq *sq, struct sq_script *script, uint64_t order_hash,
     struct err *err) ATTR_MUSTCHECK;
@@ -351,6 +379,27 @@ int sq_read_body(struct sq_conn *conn, struct segment_reader *bodies,
 int sq_retry_earlier(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
 /* A job with an id from ${id} on can be claimed again. */
 void sq_due(struct sq_script *script, uint64_t id);
+
+/*
+ * store_sqlite_log.c: the log that a delivery is safe by before its rows are.
+ * Its part of a record, from malloc().
+ */
+struct str sq_row_pack(
+    const struct store_append *op, const struct seen_entry *entry);
+/* Note what this group has done; ${row} is taken. */
+void sq_redo_append(
+    struct sq *sq, uint64_t id, const struct segment_ref *ref, struct str row);
+void sq_redo_claim(struct sq *sq, const struct running_job *job);
+/* The group is good, with ${all} of it or with its appends alone; it is not;
+ * the transaction is committed. */
+void sq_redo_keep(struct sq *sq, int all);
+void sq_redo_drop(struct sq *sq);
+void sq_redo_clear(struct sq *sq);
+/* Do again, in a new transaction, what good groups had done. */
+int sq_redo(struct sq *sq, struct err *err) ATTR_MUSTCHECK;
+/* Make the rows that were not committed when the last host died. */
+int sq_recover(struct sq *sq, const char *bodies, uint64_t file, uint64_t used,
+    struct err *err) ATTR_MUSTCHECK;
 
 /* store_sqlite_open.c: the engine's open() and close(). */
 int sq_open(struct store *store, const struct store_options *options,

@@ -206,6 +206,25 @@ load_job(struct sq *sq, const struct sq_script *sc,
 	return 0;
 }
 
+/* A job has waited for its key, and has it. */
+static int
+unblock(struct sq *sq, struct sq_script *sc, uint64_t id, uint64_t order_hash,
+    struct err *err)
+{
+	sqlite3_stmt *stmt;
+
+	stmt = sq_get(&sq->conn, SQ_UNBLOCK,
+	    "UPDATE job SET state = 0, due = 0, blocked = NULL WHERE id = ?",
+	    err);
+	if (stmt == NULL)
+		return -1;
+	sq_bind(stmt, 1, id);
+	if (sq_run(&sq->conn, stmt, err) == -1)
+		return -1;
+	sq_job_moved(sq, sc, order_hash, SQ_BLOCKED, STORE_PENDING);
+	return 0;
+}
+
 int
 sq_release_key(
     struct sq *sq, struct sq_script *sc, uint64_t order_hash, struct err *err)
@@ -231,16 +250,41 @@ sq_release_key(
 		return rc;
 	id = sq_u64(stmt, 0);
 	(void)sqlite3_reset(stmt);
-	stmt = sq_get(&sq->conn, SQ_UNBLOCK,
-	    "UPDATE job SET state = 0, due = 0, blocked = NULL WHERE id = ?",
-	    err);
+	if (unblock(sq, sc, id, order_hash, err) == -1)
+		return -1;
+	sq_due(sc, id);
+	return 0;
+}
+
+int
+sq_claim_again(struct sq *sq, const struct running_job *job, struct err *err)
+{
+	struct running_job again = *job;
+	sqlite3_stmt *stmt;
+	int rc;
+
+	/* Claimed twice: a retry, before the end of the first was durable. */
+	if (running_find(sq->running, job->id) != NULL)
+		return 0;
+	stmt = sq_get(&sq->conn, SQ_CLAIM_STATE,
+	    "SELECT state FROM job WHERE id = ?", err);
 	if (stmt == NULL)
 		return -1;
-	sq_bind(stmt, 1, id);
-	if (sq_run(&sq->conn, stmt, err) == -1)
-		return -1;
-	sq_job_moved(sq, sc, order_hash, SQ_BLOCKED, STORE_PENDING);
-	sq_due(sc, id);
+	sq_bind(stmt, 1, job->id);
+	rc = sq_row(&sq->conn, stmt, err);
+	if (rc != 1)
+		return rc;
+	again.state = (unsigned int)sq_u64(stmt, 0);
+	(void)sqlite3_reset(stmt);
+
+	/* What let it go is yet to be finished again. */
+	if (again.state == SQ_BLOCKED) {
+		if (unblock(sq, sq_script_by_id(sq, job->script), job->id,
+			job->order_hash, err) == -1)
+			return -1;
+		again.state = STORE_PENDING;
+	}
+	running_add(sq->running, &again);
 	return 0;
 }
 

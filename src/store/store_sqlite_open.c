@@ -22,6 +22,12 @@
 /* Of SQLite's machine between looks at the time. */
 #define PROGRESS_STEPS 1000
 
+/* The segment that the rows speak of last, and how far. */
+#define LAST_FILE "SELECT coalesce(max(id), 0) FROM segment"
+#define LAST_USED                                                              \
+	"SELECT coalesce(max(used), 0) FROM segment"                           \
+	" WHERE id = (SELECT max(id) FROM segment)"
+
 /* One host a data folder: the lock goes with the process, however it ends. */
 static int
 take_lock(struct sq *sq, struct err *err)
@@ -223,12 +229,11 @@ open_bodies(struct sq *sq, uint64_t segment_bytes, struct err *err)
 		segment_bytes = sq->max_bytes / 16;
 	if (segment_bytes < SEGMENT_MIN)
 		segment_bytes = SEGMENT_MIN;
-	if (ask(&sq->conn, "SELECT coalesce(max(id), 0) FROM segment", &file,
-		err) == -1 ||
-	    ask(&sq->conn,
-		"SELECT coalesce(max(used), 0) FROM segment WHERE"
-		" id = (SELECT max(id) FROM segment)",
-		&used, err) == -1 ||
+	if (ask(&sq->conn, LAST_FILE, &file, err) == -1 ||
+	    ask(&sq->conn, LAST_USED, &used, err) == -1 ||
+	    sq_recover(sq, dir, file, used, err) == -1 ||
+	    ask(&sq->conn, LAST_FILE, &file, err) == -1 ||
+	    ask(&sq->conn, LAST_USED, &used, err) == -1 ||
 	    segment_open(dir, segment_bytes, file, used, &sq->segment, err) ==
 		-1)
 		goto out;
@@ -327,6 +332,8 @@ sq_close(void *self)
 	}
 	free(sq->scripts);
 	free(sq->entries);
+	sq_redo_clear(sq);
+	free(sq->redo);
 	if (sq->lock_fd != -1)
 		(void)close(sq->lock_fd);
 	free(sq->db_path);
@@ -341,6 +348,8 @@ sq_open(struct store *store, const struct store_options *options,
 	struct sq *sq = mem_zalloc(sizeof(*sq));
 	int rc = -1;
 
+	/* It would count every block under a lock, and nobody asks. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	sq->store = store;
 	sq->lock_fd = -1;
 	sq->dir = mem_strdup(options->path);

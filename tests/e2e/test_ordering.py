@@ -104,6 +104,7 @@ def test_strictly_the_order_holds_across_a_restart(tmp_path):
     host = serve(tmp_path, "--retry-base", "3s", "--ordering", "strict", a=HANDLER)
     send(host, "first", "1", "fails once")
     host.log(msg="handler failed")
+    eventually(lambda: host.api("deliveries")["deliveries"][0]["state"] == "retrying", "that is kept")
     send(host, "second", "1")
     host.kill()
     with Host(tmp_path, "--retry-base", "3s", "--ordering", "strict") as host:

@@ -58,6 +58,9 @@ end
         assert not host.logged(msg="handler failed"), host.tail()
         return host.logged(token=token)
     eventually(ended, f"a run of {script}", pause=0.05)
+    # None is left for a handler that comes later.
+    waits = ("pending", "running", "retrying")
+    eventually(lambda: not any(host.api("deliveries", state=s)["deliveries"] for s in waits), "all have run")
 
 
 def test_a_retry_does_not_run_again_what_was_recorded(tmp_path):

@@ -48,6 +48,8 @@ static struct {
 static unsigned int nended;
 static unsigned int running, most_running;
 
+static inline struct dispatch_script status(const char *name);
+
 static inline void
 on_job(void *cookie, const struct store_job *job, enum store_state state,
     uint64_t next_unix_ms, const char *error)
@@ -60,8 +62,10 @@ on_job(void *cookie, const struct store_job *job, enum store_state state,
 	    "%s", error == NULL ? "" : error);
 	if (state == STORE_RUNNING) {
 		seen[job->delivery_id].starts++;
-		if (++running > most_running)
-			most_running = running;
+		running++;
+		/* One that has ended is told of later, once that is durable. */
+		if (status(job->script).running > most_running)
+			most_running = status(job->script).running;
 	} else {
 		running--;
 		seen[job->delivery_id].order = ++nended;

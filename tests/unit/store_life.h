@@ -611,9 +611,11 @@ static inline char *
 life_text(void)
 {
 	struct buf out = BUF_INIT;
+	struct store_counts seen;
 	char path[256], *text;
 	sqlite3 *db;
 
+	util_counts(&seen, NULL); /* What is read is committed first. */
 	(void)snprintf(path, sizeof(path), "%s/moonpost.db", util_dir);
 	(void)sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
 	life_deliveries(db, &out);

@@ -78,6 +78,7 @@ util_options(void)
 	(void)memset(&o, 0, sizeof(o));
 	o.path = util_dir;
 	o.dedupe_window_ms = HOUR_MS;
+	o.commit_ms = 1;
 	return o;
 }
 

@@ -20,12 +20,13 @@ open_at(uint64_t max_bytes, uint64_t file, uint64_t used)
 static struct segment_ref
 put(struct segment *seg, uint64_t id, struct str body)
 {
+	const struct segment_record record = {
+	    STR("{}"), STR("[1]"), body, STR("row"), NULL};
 	struct segment_ref ref;
 	struct err err = ERR_INIT;
 
 	cr_assert_eq(
-	    segment_put(seg, id, STR("{}"), STR("[1]"), body, &ref, &err), 0,
-	    "%s", err.msg);
+	    segment_put(seg, id, &record, &ref, &err), 0, "%s", err.msg);
 	return ref;
 }
 

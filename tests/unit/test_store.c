@@ -540,12 +540,13 @@ Test(store, a_full_disk_is_an_error_until_there_is_room)
 	char path[256], ballast[300], junk[4096];
 	int fd, taken;
 
-	if (!mount_disk(path, "size=6m"))
+	/* What is put aside is as much as the log of the rows may take. */
+	if (!mount_disk(path, "size=9m"))
 		return; /* It takes root. */
 	(void)snprintf(ballast, sizeof(ballast), "%s/ballast", path);
 	fd = open(ballast, O_WRONLY | O_CREAT, 0600);
 	(void)memset(junk, 'x', sizeof(junk));
-	for (taken = 0; taken < 256; taken++)
+	for (taken = 0; taken < 1024; taken++)
 		cr_assert_eq(write(fd, junk, sizeof(junk)), sizeof(junk));
 	(void)close(fd);
 	o.path = path;

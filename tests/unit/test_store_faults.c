@@ -192,8 +192,9 @@ live_with_failures(
 	disk_forget();
 	life_open(0);
 	after = life_text();
-	cr_assert_str_eq(
-	    after, before, "%s at call %lu, then a power cut", what, from);
+	cr_assert_str_eq(after, before,
+	    "%s at call %lu, then a power cut: there is\n%sinstead of\n%s",
+	    what, from, after, before);
 	util_close();
 	free(before);
 	free(after);
