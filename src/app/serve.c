@@ -44,6 +44,9 @@
 #define RETAIN_GONE_MS (7 * 24 * UINT64_C(3600000))
 
 /* Letters to the main loop: answers of the store, above all. */
+/* What is free is kept for the next delivery, up to so much. */
+#define KEEP_BYTES (16U << 20)
+
 #define MAIN_MAILBOX 65536
 
 /* A script that uses more CPU than that in a slice goes to the slow lane. */
@@ -783,6 +786,7 @@ app_serve(const struct config *config, struct err *err)
 	/* A file that may not grow (ulimit -f) is a disk that is full, no more.
 	 */
 	(void)signal(SIGXFSZ, SIG_IGN);
+	mem_keep(KEEP_BYTES);
 	app.started_mono_ms = clock_mono_ms();
 	app.terminal = find_terminal();
 	app_setup_log(config);

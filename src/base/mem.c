@@ -1,3 +1,5 @@
+#include <limits.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +15,16 @@ out_of_memory(size_t size)
 {
 	(void)fprintf(stderr, "moonpost: out of memory (%zu bytes)\n", size);
 	abort();
+}
+
+void
+mem_keep(size_t bytes)
+{
+	int most = bytes > INT_MAX ? INT_MAX : (int)bytes;
+
+	(void)mallopt(M_TRIM_THRESHOLD, most);
+	(void)mallopt(M_MMAP_THRESHOLD, most / 4);
+	(void)mallopt(M_TOP_PAD, most / 16);
 }
 
 void *

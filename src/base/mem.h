@@ -13,6 +13,16 @@
 #include <stddef.h>
 
 /**
+ * mem_keep(bytes):
+ * Have the allocator keep up to about ${bytes} that are free for the next who
+ * asks, where it would give them back to the system and fault them in again for
+ * the next body.
+ *
+ * Thread:    any, before there are others.
+ */
+void mem_keep(size_t bytes);
+
+/**
  * mem_alloc(size), mem_zalloc(size):
  * Return ${size} bytes; mem_zalloc() zeroes them.
  *

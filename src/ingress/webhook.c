@@ -442,9 +442,12 @@ put_dedupe_key(struct buf *out, const struct site *site,
 	    (hook->idempotency_key == NULL || hook->idempotency_key[0] == '\0'))
 		return;
 	buf_puts(out, site->name);
-	if (mode == INGRESS_DEDUPE_KEY)
-		buf_printf(out, "\n%s", hook->idempotency_key);
-	buf_printf(out, "\n%s", signature);
+	if (mode == INGRESS_DEDUPE_KEY) {
+		buf_putc(out, '\n');
+		buf_puts(out, hook->idempotency_key);
+	}
+	buf_putc(out, '\n');
+	buf_puts(out, signature);
 }
 
 static void

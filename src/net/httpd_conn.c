@@ -32,6 +32,10 @@
 /* Connections beyond the limit that are told so; more are just closed. */
 #define OVER_LIMIT 128
 
+/* What libevent reads at most at once (EVBUFFER_MAX_READ), and what we do. */
+#define LIBEVENT_READ 4096
+#define READ_AT_ONCE (64U << 10)
+
 /* A low-water mark that is never reached: evhttp is not told. */
 #define WITHHOLD ((size_t)1 << 40)
 
@@ -206,6 +210,38 @@ reject_head(struct httpd_conn *conn, const struct gate_head *head,
 		reject(conn, verdict);
 }
 
+/*
+ * libevent reads 4096 bytes a round of the loop: read what else is there of the
+ * body behind them, so that a body of a usual size comes in one round, and into
+ * one piece of memory.
+ */
+static void
+read_on(struct httpd_conn *conn, struct evbuffer *in)
+{
+	struct evbuffer_iovec v;
+	ssize_t n;
+	size_t want = conn->body_left < READ_AT_ONCE ? (size_t)conn->body_left
+						     : READ_AT_ONCE;
+
+	if (want == 0 || conn->httpd->options.tls != NULL ||
+	    evbuffer_reserve_space(in, (ev_ssize_t)want, &v, 1) != 1)
+		return;
+	n = read(conn->fd, v.iov_base, v.iov_len < want ? v.iov_len : want);
+	/* An end or an error comes again, and libevent sees to it. */
+	v.iov_len = n > 0 ? (size_t)n : 0;
+	(void)evbuffer_commit_space(in, &v, 1);
+}
+
+/* ${n} bytes of a body have come. */
+static void
+count_body(struct httpd_conn *conn, struct evbuffer *in, size_t n)
+{
+	conn->body_left -= n < conn->body_left ? n : conn->body_left;
+	/* What was less than libevent takes was all that was there. */
+	if (n == LIBEVENT_READ)
+		read_on(conn, in);
+}
+
 static void
 begin_request(struct httpd_conn *conn, struct evbuffer *in, size_t headlen,
     const struct gate_head *head)
@@ -234,6 +270,14 @@ begin_request(struct httpd_conn *conn, struct evbuffer *in, size_t headlen,
 	if ((head->chunked || head->length > 0) && head->method != HTTPD_POST &&
 	    head->method != HTTPD_PUT && head->method != HTTPD_PATCH)
 		conn->close_after = 1;
+	if (!head->chunked && gate_has_body(head->method)) {
+		total = evbuffer_get_length(in) - headlen;
+		conn->body_left =
+		    head->length > total ? head->length - total : 0;
+		if (evbuffer_get_length(in) >= LIBEVENT_READ)
+			read_on(conn, in);
+		return;
+	}
 	if (!head->chunked || !gate_has_body(head->method))
 		return;
 
@@ -433,6 +477,8 @@ httpd_conn_input(
 		}
 		break;
 	case CONN_BODY:
+		count_body(conn, in, info->n_added);
+		break;
 	case CONN_HANDLING:
 	case CONN_CLOSING:
 		break;

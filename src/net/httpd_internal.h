@@ -134,6 +134,7 @@ struct httpd_conn {
 	uint64_t since_mono_ms; /* In that list. */
 	size_t line;            /* Of gate_scan(). */
 	uint64_t thrown;        /* Bytes read while closing. */
+	uint64_t body_left;     /* Bytes of the body that are still to come. */
 	struct gate_chunks chunks;
 	struct gate_verdict verdict;
 	int fd;

@@ -51,6 +51,9 @@
 /* And so long is waited for it, which is little after a long slice. */
 #define AHEAD_MS 10
 
+/* What is free is kept for the next event, up to so much. */
+#define KEEP_BYTES (4U << 20)
+
 /* Beside the host on a core, it gets about a third of it. */
 #define WORKER_NICE 5
 
@@ -740,6 +743,7 @@ set_up_process(void)
 	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
 	/* Address space is limited, and an arena reserves 64 MiB of it. */
 	(void)mallopt(M_ARENA_MAX, 2);
+	mem_keep(KEEP_BYTES);
 }
 
 int
