@@ -54,8 +54,9 @@
 /* What is free is kept for the next event, up to so much. */
 #define KEEP_BYTES (4U << 20)
 
-/* Beside the host on a core, it gets about a third of it. */
-#define WORKER_NICE 5
+/* Beside the host on a core that is busy, all workers get about a tenth of it:
+ * what comes in is kept first. */
+#define WORKER_NICE 10
 
 /* A secret, or what else is waited for, is not there if it takes longer. */
 #define ANSWER_TIMEOUT_MS 10000

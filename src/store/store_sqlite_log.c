@@ -9,6 +9,7 @@
 #include "store/store_sqlite_internal.h"
 
 #define ROW_VERSION 1
+#define ROW_BYTES 384 /* Mostly enough for one. */
 
 /* ---- a delivery's rows as bytes --------------------------------------------
  */
@@ -36,6 +37,7 @@ sq_row_pack(const struct store_append *op, const struct seen_entry *entry)
 	struct buf b = BUF_INIT;
 	size_t i;
 
+	(void)buf_reserve(&b, ROW_BYTES);
 	pack_u64(&b, ROW_VERSION);
 	pack_u64(&b, op->schedule != NULL);
 	pack_u64(&b, (uint64_t)op->state);
