@@ -102,15 +102,17 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB)
 $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(LIB)
 	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $^ $(my_libs)
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
-	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $^ $(my_libs)
+	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $^ $(my_libs) $(peer_libs)
 
 # ---- dependencies ----------------------------------------------------------
-.PHONY: deps deps-build deps-test
+.PHONY: deps deps-build deps-test deps-bench
 deps: deps-test ## install what is missing (apt, sudo where needed)
 deps-build:
 	@.ci/deps build
 deps-test:
 	@.ci/deps test
+deps-bench:
+	@.ci/deps bench
 
 # ---- run and test ----------------------------------------------------------
 .PHONY: run test check check-static check-unit check-fuzz check-e2e
@@ -139,16 +141,24 @@ fuzz: deps $(EMBED_C) ## make fuzz T=json SECONDS=60 (needs clang)
 
 # ---- speed -----------------------------------------------------------------
 MICRO := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/bench_*.c)))
+PEER_JSON := $(B)/tests/bench/peers/json.o $(B)/tests/bench/peers/json_c.o
+BODIES := $(BUILD)/bench-bodies
 .PHONY: bench bench-micro
 bench: all $(B)/tests/bench/peers/evhttp $(B)/tests/bench/bench_limits ## against other systems; installs them (BENCH_SECONDS, BENCH_ROUNDS)
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
-bench-micro: $(MICRO) ## parse, schema, Lua tables, HMAC, store, against other libraries
-	@mkdir -p $(BUILD)/bench-bodies && $(PYTHON) tests/bench/bodies.py $(BUILD)/bench-bodies
-	@$(B)/tests/bench/bench_json $(BUILD)/bench-bodies/*.json
+bench-micro: $(MICRO) ## parse, schema, Lua tables, HMAC, store, beside libraries that it installs (BENCH_ROUNDS, BENCH_MS)
+	@mkdir -p $(BODIES) && $(PYTHON) tests/bench/bodies.py $(BODIES)
+	@$(B)/tests/bench/bench_json $(BODIES)/error.json $(BODIES)/issue.json
+	@$(B)/tests/bench/bench_json
+	@$(B)/tests/bench/bench_schema $(BODIES)/error.json $(BODIES)/event_alert*.json $(BODIES)/issue.json
 	@$(B)/tests/bench/bench_schema
-	@$(B)/tests/bench/bench_lua $(BUILD)/bench-bodies/*.json
+	@$(B)/tests/bench/bench_lua $(BODIES)/error.json $(BODIES)/issue.json
 	@$(B)/tests/bench/bench_limits
-	@d=$$(mktemp -d) && $(B)/tests/bench/bench_store $$d/store 1280; rm -rf "$$d"
+	@d=$$(mktemp -d $(BUILD)/bench-store-XXXXXX) && $(B)/tests/bench/bench_store $$d; rc=$$?; rm -rf "$$d"; exit $$rc
+$(MICRO): $(B)/tests/bench/measure.o
+$(B)/tests/bench/bench_json: $(PEER_JSON)
+$(B)/tests/bench/bench_json: peer_libs = -lcjson -ljansson -ljson-c
+$(PEER_JSON): | deps-bench
 
 .PHONY: soak bench-store bench-scale
 soak: all ## 500 deliveries a second beside scripts that fail, sleep and loop (SECONDS=60)

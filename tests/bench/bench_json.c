@@ -1,25 +1,38 @@
 /*
- * How fast JSON is read and written, on texts like those that come in.
+ * How fast JSON is read and written.  The FILEs are read beside other
+ * libraries, in turns; an event of some 20 KB is held to the goals.  Without
+ * FILEs, texts of other shapes are read and written by us alone.
  *
- *	make build/release/tests/bench/bench_json
  *	build/release/tests/bench/bench_json [FILE...]
+ *
+ *	BENCH_ROUNDS  turns of each (default 15)
+ *	BENCH_MS      of a turn, in CPU time (default 10)
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 
 #include "json/jdoc.h"
 #include "json/jwrite.h"
 
-/* Each figure is the best of some runs, each of about this many bytes. */
-#define RUNS 7
-#define BYTES_A_RUN (100u << 20)
+#include "bench/measure.h"
+#include "bench/peers/json.h"
+
+/* Of a text of this length or more. */
+#define GOAL_BYTES 20000
+#define GOAL_GB_S 1.0
+#define GOAL_CJSON 4.0
+
+struct subject {
+	const char *text;
+	size_t len;
+	struct jdoc doc;
+	struct buf out;
+};
 
 static void
 put_frame(struct jwrite *w, int i)
@@ -115,68 +128,120 @@ put_error_event(struct buf *out, unsigned int indent, int frames)
 		jwrite_object_end(&w);
 }
 
-static double
-seconds_since(uint64_t start_ns)
+static void
+parse(void *cookie)
 {
-	return (double)(clock_mono_ns() - start_ns) / 1e9;
+	struct subject *s = cookie;
+	struct err err;
+
+	if (jdoc_parse(&s->doc, s->text, s->len, NULL, &err) == -1)
+		measure_fail("jdoc", err.msg);
 }
 
 static void
-measure(const char *name, const char *text, size_t len)
+write_again(void *cookie)
 {
-	const size_t rounds = BYTES_A_RUN / len + 1;
-	double took, parse_s = 1e9, write_s = 1e9;
-	struct jdoc doc = {0};
-	struct buf out = BUF_INIT;
-	struct err err = ERR_INIT;
+	struct subject *s = cookie;
 	struct jwrite w;
-	uint64_t start;
-	size_t i;
-	int run;
 
-	for (run = 0; run < RUNS; run++) {
-		start = clock_mono_ns();
-		for (i = 0; i < rounds; i++) {
-			if (jdoc_parse(&doc, text, len, NULL, &err) == -1) {
-				printf("%s: %s\n", name, err.msg);
-				goto out;
-			}
-		}
-		took = seconds_since(start) / (double)rounds;
-		parse_s = took < parse_s ? took : parse_s;
-
-		start = clock_mono_ns();
-		for (i = 0; i < rounds / 4 + 1; i++) {
-			buf_reset(&out);
-			w = jwrite_begin(&out, 0);
-			jwrite_jval(&w, jdoc_root(&doc));
-		}
-		took = seconds_since(start) / (double)(rounds / 4 + 1);
-		write_s = took < write_s ? took : write_s;
-	}
-	printf("%-24s %8zu bytes %7zu values  parse %8.1f us %6.0f MB/s  "
-	       "write %8.1f us %6.0f MB/s\n",
-	    name, len, doc.tape_len, parse_s * 1e6, (double)len / parse_s / 1e6,
-	    write_s * 1e6, (double)out.len / write_s / 1e6);
-
-out:
-	jdoc_free(&doc);
-	buf_free(&out);
+	buf_reset(&s->out);
+	w = jwrite_begin(&s->out, 0);
+	jwrite_jval(&w, jdoc_root(&s->doc));
 }
 
 static void
-measure_file(const char *path)
+parse_cjson(void *cookie)
+{
+	struct subject *s = cookie;
+
+	if (peer_cjson(s->text, s->len) == -1)
+		measure_fail("cJSON", "refused the text");
+}
+
+static void
+parse_jansson(void *cookie)
+{
+	struct subject *s = cookie;
+
+	if (peer_jansson(s->text, s->len) == -1)
+		measure_fail("jansson", "refused the text");
+}
+
+static void
+parse_json_c(void *cookie)
+{
+	struct subject *s = cookie;
+
+	if (peer_json_c(s->text, s->len) == -1)
+		measure_fail("json-c", "refused the text");
+}
+
+/* Bytes in nanoseconds are GB in seconds. */
+static double
+mb_s(size_t len, const struct measure *m)
+{
+	return (double)len / m->ns * 1e3;
+}
+
+/* Beside the others. */
+static void
+compare(const char *name, const char *text, size_t len)
+{
+	struct subject s = {.text = text, .len = len};
+	struct measure all[] = {
+	    {"jdoc (checks UTF-8)", parse, &s, 0},
+	    {"cJSON", parse_cjson, &s, 0},
+	    {"json-c", parse_json_c, &s, 0},
+	    {"jansson (checks UTF-8)", parse_jansson, &s, 0},
+	};
+	size_t i;
+
+	measure_in_turns(all, NELEMS(all));
+	(void)printf("\n%s, %zu bytes, %zu values: parse and give back\n", name,
+	    len, s.doc.tape_len);
+	(void)printf("  %-28s %10s %8s %8s\n", "", "CPU us", "MB/s", "jdoc is");
+	for (i = 0; i < NELEMS(all); i++)
+		(void)printf("  %-28s %10.2f %8.0f %6.1f x\n", all[i].name,
+		    all[i].ns / 1e3, mb_s(len, &all[i]), all[i].ns / all[0].ns);
+	if (len >= GOAL_BYTES) {
+		measure_verdict("parse", mb_s(len, &all[0]) / 1e3,
+		    MEASURE_AT_LEAST, GOAL_GB_S, " GB/s");
+		measure_verdict("jdoc / cJSON", all[1].ns / all[0].ns,
+		    MEASURE_AT_LEAST, GOAL_CJSON, " x");
+	}
+	jdoc_free(&s.doc);
+}
+
+static void
+compare_file(const char *path)
 {
 	struct buf text = BUF_INIT;
 	struct err err = ERR_INIT;
 
 	if (file_read(path, 64 << 20, &text, &err) == -1)
-		printf("%s: %s\n", path, err.msg);
-	else
-		measure(
-		    strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1,
-		    text.data, text.len);
+		measure_fail(path, err.msg);
+	compare(strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1,
+	    text.data, text.len);
 	buf_free(&text);
+}
+
+/* By us alone. */
+static void
+measure(const char *name, const char *text, size_t len)
+{
+	struct subject s = {.text = text, .len = len, .out = BUF_INIT};
+	struct measure both[] = {
+	    {"parse", parse, &s, 0},
+	    {"write", write_again, &s, 0},
+	};
+
+	parse(&s);
+	measure_in_turns(both, NELEMS(both));
+	(void)printf("  %-24s %8zu %8zu %10.1f %6.0f %10.1f %6.0f\n", name, len,
+	    s.doc.tape_len, both[0].ns / 1e3, mb_s(len, &both[0]),
+	    both[1].ns / 1e3, mb_s(s.out.len, &both[1]));
+	jdoc_free(&s.doc);
+	buf_free(&s.out);
 }
 
 static void
@@ -203,9 +268,11 @@ main(int argc, char *argv[])
 
 	if (argc > 1) {
 		for (i = 1; i < argc; i++)
-			measure_file(argv[i]);
+			compare_file(argv[i]);
 		return EXIT_SUCCESS;
 	}
+	(void)printf("\n  %-24s %8s %8s %10s %6s %10s %6s\n", "", "bytes",
+	    "values", "parse us", "MB/s", "write us", "MB/s");
 	put_error_event(&text, 0, 40);
 	measure("error event, 40 frames", text.data, text.len);
 	buf_reset(&text);

@@ -78,7 +78,8 @@ load(void)
 	struct bundle *bundle;
 
 	env.base = event_base_new();
-	env.limits = (struct vm_limits){64U << 20, 60000, 600000, 0};
+	env.limits = (struct vm_limits){
+	    .mem_bytes = 64U << 20, .cpu_ms = 60000, .handler_ms = 600000};
 	env.host.log = on_log;
 	env.host.secret = on_secret;
 	env.host.page = &page;

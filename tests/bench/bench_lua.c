@@ -1,8 +1,11 @@
 /*
- * From bytes to Lua tables and back, beside lua-cjson; and the signature beside
- * OpenSSL's HMAC().
+ * From bytes to Lua tables and back, beside lua-cjson; and a signature beside
+ * OpenSSL's HMAC().  Each side has a Lua state and tables of its own.
  *
  *	build/release/tests/bench/bench_lua FILE...
+ *
+ *	BENCH_ROUNDS  turns of each (default 15)
+ *	BENCH_MS      of a turn, in CPU time (default 10)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,153 +19,219 @@
 #include <openssl/hmac.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 
 #include "crypto/signature.h"
 #include "script/convert.h"
 #include "json/jdoc.h"
 
-/* Each figure is the best of some runs of about this long. */
-#define RUNS 7
-#define RUN_NS 100000000U
+#include "bench/measure.h"
+
+/* Of a text of this length or more. */
+#define GOAL_BYTES 20000
+#define GOAL_DECODE 2.0
+
+/* As a worker has it. */
+#define KEEP_BYTES (4U << 20)
+
+static const char secret[] = "bench-secret-4c1f";
 
 struct subject {
-	lua_State *L; /* Its stack: cjson.decode, cjson.encode, the table. */
 	struct str text;
+	lua_State *ours;   /* Its stack: the tables. */
+	lua_State *theirs; /* cjson.decode, cjson.encode, the text, the tables.
+			    */
 	struct jdoc doc;
 	struct buf out;
 	struct signature_key *key;
+	char hex[SIGNATURE_HEX + 1];
 };
 
 static void
-check(int rc, const char *what)
+convert(void *cookie)
 {
-	if (rc == 0)
-		return;
-	(void)fprintf(stderr, "bench_lua: %s failed\n", what);
-	exit(EXIT_FAILURE);
+	struct subject *s = cookie;
+
+	convert_push(s->ours, jdoc_root(&s->doc));
+	lua_pop(s->ours, 1);
 }
 
 static void
-convert(struct subject *s)
+parse_and_convert(void *cookie)
 {
-	convert_push(s->L, jdoc_root(&s->doc));
-	lua_pop(s->L, 1);
-}
-
-static void
-parse_and_convert(struct subject *s)
-{
+	struct subject *s = cookie;
 	struct err err;
 
-	check(jdoc_parse(&s->doc, s->text.data, s->text.len, NULL, &err),
-	    "parse");
+	if (jdoc_parse(&s->doc, s->text.data, s->text.len, NULL, &err) == -1)
+		measure_fail("parse", err.msg);
 	convert(s);
 }
 
 static void
-cjson_decode(struct subject *s)
+cjson_decode(void *cookie)
 {
-	lua_pushvalue(s->L, 1);
-	(void)lua_pushlstring(s->L, s->text.data, s->text.len);
-	lua_call(s->L, 1, 1);
-	lua_pop(s->L, 1);
+	struct subject *s = cookie;
+
+	lua_pushvalue(s->theirs, 1);
+	lua_pushvalue(s->theirs, 3);
+	lua_call(s->theirs, 1, 1);
+	lua_pop(s->theirs, 1);
 }
 
+/* Both end with a Lua string. */
 static void
-encode(struct subject *s)
+encode(void *cookie)
 {
+	struct subject *s = cookie;
 	struct err err;
 
 	buf_reset(&s->out);
-	check(convert_encode(s->L, 3, 1 << 24, &s->out, &err), "encode");
+	if (convert_encode(s->ours, 1, 1 << 24, &s->out, &err) == -1)
+		measure_fail("encode", err.msg);
+	(void)lua_pushlstring(s->ours, s->out.data, s->out.len);
+	lua_pop(s->ours, 1);
 }
 
 static void
-cjson_encode(struct subject *s)
+cjson_encode(void *cookie)
 {
-	lua_pushvalue(s->L, 2);
-	lua_pushvalue(s->L, 3);
-	lua_call(s->L, 1, 1);
-	lua_pop(s->L, 1);
+	struct subject *s = cookie;
+
+	lua_pushvalue(s->theirs, 2);
+	lua_pushvalue(s->theirs, 4);
+	lua_call(s->theirs, 1, 1);
+	lua_pop(s->theirs, 1);
 }
 
 static void
-sign(struct subject *s)
+verify(void *cookie)
 {
-	uint8_t mac[SIGNATURE_BYTES];
+	struct subject *s = cookie;
+	const struct signature_key *keys[] = {s->key};
 
-	signature_hmac(s->key, s->text.data, s->text.len, mac);
+	if (signature_verify(keys, 1, (struct str){s->hex, SIGNATURE_HEX},
+		s->text.data, s->text.len) != SIGNATURE_GOOD)
+		measure_fail("signature_verify", "a good one is refused");
 }
 
 static void
-openssl_hmac(struct subject *s)
+openssl_hmac(void *cookie)
 {
+	struct subject *s = cookie;
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	unsigned int len;
 
-	(void)HMAC(EVP_sha256(), "secret", 6,
-	    (const unsigned char *)s->text.data, s->text.len, mac, &len);
+	if (HMAC(EVP_sha256(), secret, sizeof(secret) - 1,
+		(const unsigned char *)s->text.data, s->text.len, mac,
+		&len) == NULL)
+		measure_fail("HMAC()", "failed");
 }
 
 static void
-measure(const char *name, void (*what)(struct subject *s), struct subject *s)
+subject_init(struct subject *s, struct str text)
 {
-	uint64_t start, ns;
-	double best = 0, each;
-	int run, n;
+	(void)memset(s, 0, sizeof(*s));
+	s->text = text;
+	s->key = signature_key_create(secret, sizeof(secret) - 1);
+	signature_sign(s->key, text.data, text.len, s->hex);
 
-	for (run = 0; run < RUNS; run++) {
-		start = clock_mono_ns();
-		for (n = 0, ns = 0; ns < RUN_NS; n++) {
-			what(s);
-			ns = clock_mono_ns() - start;
-		}
-		each = (double)ns / n;
-		if (run == 0 || each < best)
-			best = each;
+	s->ours = luaL_newstate();
+	luaL_openlibs(s->ours);
+	convert_open(s->ours);
+	parse_and_convert(s);
+	convert_push(s->ours, jdoc_root(&s->doc));
+
+	s->theirs = luaL_newstate();
+	luaL_openlibs(s->theirs);
+	(void)luaopen_cjson(s->theirs);
+	(void)lua_getfield(s->theirs, 1, "decode");
+	(void)lua_getfield(s->theirs, 1, "encode");
+	lua_remove(s->theirs, 1);
+	(void)lua_pushlstring(s->theirs, text.data, text.len);
+	lua_pushvalue(s->theirs, 1);
+	lua_pushvalue(s->theirs, 3);
+	lua_call(s->theirs, 1, 1);
+}
+
+static void
+subject_clear(struct subject *s)
+{
+	lua_close(s->ours);
+	lua_close(s->theirs);
+	signature_key_free(s->key);
+	jdoc_free(&s->doc);
+	buf_free(&s->out);
+}
+
+static void
+compare(const char *name, struct str text)
+{
+	enum {
+		TABLES,
+		BYTES,
+		CJSON_DECODE,
+		ENCODE,
+		CJSON_ENCODE,
+		VERIFY,
+		ONE_SHOT
+	};
+	struct subject s;
+	struct measure m[] = {
+	    {"parsed -> Lua tables", convert, &s, 0},
+	    {"bytes -> Lua tables", parse_and_convert, &s, 0},
+	    {"bytes -> Lua tables, lua-cjson", cjson_decode, &s, 0},
+	    {"Lua tables -> JSON", encode, &s, 0},
+	    {"Lua tables -> JSON, lua-cjson", cjson_encode, &s, 0},
+	    {"signature_verify, prepared key", verify, &s, 0},
+	    {"HMAC() of OpenSSL", openssl_hmac, &s, 0},
+	};
+	/* What each is compared with. */
+	static const int other[] = {
+	    CJSON_DECODE, CJSON_DECODE, -1, CJSON_ENCODE, -1, ONE_SHOT, -1};
+	size_t i;
+
+	subject_init(&s, text);
+	measure_in_turns(m, NELEMS(m));
+	(void)printf("\n%s, %zu bytes\n", name, text.len);
+	(void)printf(
+	    "  %-32s %10s %8s %10s\n", "", "CPU us", "GB/s", "faster by");
+	for (i = 0; i < NELEMS(m); i++) {
+		(void)printf("  %-32s %10.2f %8.2f", m[i].name, m[i].ns / 1e3,
+		    (double)text.len / m[i].ns);
+		if (other[i] == -1)
+			(void)printf("\n");
+		else
+			(void)printf(" %8.2f x\n", m[other[i]].ns / m[i].ns);
 	}
-	(void)printf("  %-28s %9.1f us %7.0f MB/s\n", name, best / 1e3,
-	    (double)s->text.len * 1e3 / best);
+	if (text.len >= GOAL_BYTES) {
+		measure_verdict("parsed -> Lua / lua-cjson's decode",
+		    m[CJSON_DECODE].ns / m[TABLES].ns, MEASURE_AT_LEAST,
+		    GOAL_DECODE, " x");
+		measure_verdict("bytes -> Lua / lua-cjson's decode",
+		    m[CJSON_DECODE].ns / m[BYTES].ns, MEASURE_AT_LEAST,
+		    GOAL_DECODE, " x");
+	}
+	subject_clear(&s);
 }
 
 int
 main(int argc, char *argv[])
 {
-	struct subject s;
 	struct buf text = BUF_INIT;
 	struct err err;
 	int i;
 
+	mem_keep(KEEP_BYTES);
 	for (i = 1; i < argc; i++) {
-		(void)memset(&s, 0, sizeof(s));
 		buf_reset(&text);
-		check(file_read(argv[i], 1 << 24, &text, &err), argv[i]);
-		s.text = (struct str){text.data, text.len};
-		s.key = signature_key_create("secret", 6);
-		s.L = luaL_newstate();
-		luaL_openlibs(s.L);
-		convert_open(s.L);
-		(void)luaopen_cjson(s.L);
-		(void)lua_getfield(s.L, -1, "decode");
-		(void)lua_getfield(s.L, -2, "encode");
-		lua_remove(s.L, 1);
-		parse_and_convert(&s);
-		convert_push(s.L, jdoc_root(&s.doc));
-		(void)printf("%s, %zu bytes\n", argv[i], s.text.len);
-		measure("parsed -> Lua", convert, &s);
-		measure("bytes -> Lua", parse_and_convert, &s);
-		measure("bytes -> Lua, lua-cjson", cjson_decode, &s);
-		measure("Lua -> bytes", encode, &s);
-		measure("Lua -> bytes, lua-cjson", cjson_encode, &s);
-		measure("HMAC", sign, &s);
-		measure("HMAC, OpenSSL's HMAC()", openssl_hmac, &s);
-		lua_close(s.L);
-		signature_key_free(s.key);
-		jdoc_free(&s.doc);
-		buf_free(&s.out);
+		if (file_read(argv[i], 1 << 24, &text, &err) == -1)
+			measure_fail(argv[i], err.msg);
+		compare(strrchr(argv[i], '/') == NULL
+			    ? argv[i]
+			    : strrchr(argv[i], '/') + 1,
+		    (struct str){text.data, text.len});
 	}
 	buf_free(&text);
 	return EXIT_SUCCESS;

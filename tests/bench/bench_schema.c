@@ -1,25 +1,41 @@
 /*
- * What checking costs beside parsing, on a large error event, and what hostile
- * values can make it cost.
+ * What checking costs beside parsing.  Each FILE (its name begins with its
+ * resource: "event_alert.json") is checked against what the built-in documents
+ * have for it, in turns with the parse of the same bytes.  Without FILEs: what
+ * hostile values and patterns can make it cost.
  *
- *	make build/release/tests/bench/bench_schema
- *	build/release/tests/bench/bench_schema [SCHEMA VALUE]
+ *	build/release/tests/bench/bench_schema [FILE...]
+ *
+ *	BENCH_ROUNDS  turns of each (default 15)
+ *	BENCH_MS      of a turn, in CPU time (default 10)
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 
+#include "catalog/asyncapi.h"
+#include "catalog/catalog.h"
 #include "schema/schema.h"
 #include "json/jdoc.h"
 
-/* Each figure is the best of some runs of about this long. */
-#define RUNS 7
-#define RUN_NS 50000000U
+#include "bench/measure.h"
+
+/* Of a body of this length or more: all checks together, to the parse. */
+#define GOAL_BYTES 20000
+#define GOAL_PART 0.25
+
+struct subject {
+	struct str text;
+	struct jdoc doc;
+	const struct schema *schema;
+	struct schema_violation violation;
+	int rc;
+};
 
 static const char event_schema[] =
     "{\"type\":\"object\",\"required\":[\"action\",\"data\",\"actor\","
@@ -76,53 +92,110 @@ put_event(struct buf *out)
 	buf_puts(out, "]}}}");
 }
 
-static double
-ns_of_check(const struct schema *schema, const struct jval *value,
-    struct schema_violation *violation, int *ret_rc)
+static void
+parse(void *cookie)
 {
-	uint64_t start, ns;
-	double best = 0, each;
-	long n;
-	int run;
+	struct subject *s = cookie;
+	struct err err;
 
-	for (run = 0; run < RUNS; run++) {
-		start = clock_mono_ns();
-		for (n = 0, ns = 0; ns < RUN_NS; n++) {
-			*ret_rc = schema_check(schema, value, violation);
-			ns = clock_mono_ns() - start;
-		}
-		each = (double)ns / (double)n;
-		if (run == 0 || each < best)
-			best = each;
+	if (jdoc_parse(&s->doc, s->text.data, s->text.len, NULL, &err) == -1)
+		measure_fail("parse", err.msg);
+}
+
+/* As the catalogue asks: only whether, not why not. */
+static void
+check(void *cookie)
+{
+	struct subject *s = cookie;
+
+	s->rc = schema_check(s->schema, jdoc_root(&s->doc), NULL);
+}
+
+/* Check one body against all that the documents have for its resource. */
+static void
+bench_body(const struct catalog *catalog, const char *path)
+{
+	const char *name =
+	    strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
+	const struct catalog_resource *resource;
+	const struct catalog_message *messages;
+	struct measure list[MEASURE_MAX];
+	struct subject parsed = {.rc = 0}, s[MEASURE_MAX];
+	struct buf text = BUF_INIT;
+	double sum = 0;
+	struct err err;
+	size_t i, n;
+
+	if (file_read(path, 64 << 20, &text, &err) == -1)
+		measure_fail(path, err.msg);
+	resource =
+	    catalog_find(catalog, (struct str){name, strcspn(name, ".")});
+	if (resource == NULL)
+		measure_fail(path, "its name begins with no resource");
+	messages = catalog_messages(catalog, resource, &n);
+	if (n >= MEASURE_MAX)
+		measure_fail(path, "too many messages");
+
+	parsed.text = (struct str){text.data, text.len};
+	parse(&parsed);
+	list[n] = (struct measure){"parse", parse, &parsed, 0};
+	for (i = 0; i < n; i++) {
+		s[i] = (struct subject){
+		    .text = parsed.text, .schema = messages[i].message->schema};
+		parse(&s[i]);
+		list[i] = (struct measure){
+		    asyncapi_name(messages[i].document), check, &s[i], 0};
 	}
-	return best;
+	measure_in_turns(list, n + 1);
+	(void)printf("\n%s, %zu bytes, %zu values: parse %.2f us of CPU\n",
+	    name, text.len, parsed.doc.tape_len, list[n].ns / 1e3);
+	(void)printf("  %-30s %10s %10s\n", "", "CPU us", "of parse");
+	for (i = 0; i < n; i++) {
+		sum += list[i].ns;
+		(void)printf("  %-30s %10.2f %8.1f %%%s", list[i].name,
+		    list[i].ns / 1e3, list[i].ns / list[n].ns * 100,
+		    s[i].rc == 0 ? "  valid\n" : "  refused");
+		if (s[i].rc == 0)
+			continue;
+		(void)!schema_check(
+		    s[i].schema, jdoc_root(&s[i].doc), &s[i].violation);
+		(void)printf(": %s %s\n", s[i].violation.pointer,
+		    s[i].violation.message);
+	}
+	if (text.len >= GOAL_BYTES)
+		measure_verdict("all of them / parse", sum / list[n].ns,
+		    MEASURE_BELOW, GOAL_PART, "");
+	for (i = 0; i < n; i++)
+		jdoc_free(&s[i].doc);
+	jdoc_free(&parsed.doc);
+	buf_free(&text);
 }
 
 static void
 bench(const char *name, struct str schema_text, struct str text)
 {
-	struct schema_violation violation = {.message = ""};
-	struct jdoc doc = {0}, value = {0};
+	struct subject s = {.text = text};
+	struct measure one[] = {{name, check, &s, 0}};
+	struct jdoc doc = {0};
 	struct schema *schema;
 	struct err err;
-	double ns;
-	int rc;
 
+	parse(&s);
 	if (jdoc_parse(&doc, schema_text.data, schema_text.len, NULL, &err) ==
 		-1 ||
-	    jdoc_parse(&value, text.data, text.len, NULL, &err) == -1 ||
 	    schema_compile(jdoc_root(&doc), jdoc_root(&doc), &schema, &err) ==
-		-1) {
-		(void)fprintf(stderr, "%s: %s\n", name, err.msg);
-		exit(EXIT_FAILURE);
-	}
-	ns = ns_of_check(schema, jdoc_root(&value), &violation, &rc);
-	(void)printf("%-28s %8zu bytes %8zu values %12.0f ns%s%s\n", name,
-	    text.len, value.tape_len, ns,
-	    rc == 0 ? "" : "  refused: ", rc == 0 ? "" : violation.message);
+		-1)
+		measure_fail(name, err.msg);
+	s.schema = schema;
+	measure_in_turns(one, NELEMS(one));
+	if (s.rc == -1)
+		(void)!schema_check(schema, jdoc_root(&s.doc), &s.violation);
+	(void)printf("  %-28s %8zu bytes %8zu values %10.2f us%s%s\n", name,
+	    text.len, s.doc.tape_len, one[0].ns / 1e3,
+	    s.rc == 0 ? "" : "  refused: ", s.violation.message);
 	schema_free(schema);
 	jdoc_free(&doc);
-	jdoc_free(&value);
+	jdoc_free(&s.doc);
 }
 
 static void
@@ -143,21 +216,21 @@ bench_list(const char *name, const char *schema, const char *element)
 int
 main(int argc, char *argv[])
 {
-	struct buf schema = BUF_INIT, value = BUF_INIT;
+	struct buf value = BUF_INIT;
+	struct catalog *catalog;
 	struct err err;
+	int i;
 
-	if (argc == 3) {
-		if (file_read(argv[1], 1 << 28, &schema, &err) == -1 ||
-		    file_read(argv[2], 1 << 28, &value, &err) == -1) {
-			(void)fprintf(stderr, "%s\n", err.msg);
-			return EXIT_FAILURE;
-		}
-		bench(argv[2], (struct str){schema.data, schema.len},
-		    (struct str){value.data, value.len});
-		buf_free(&schema);
-		buf_free(&value);
+	if (argc > 1) {
+		if (catalog_open(NULL, 0, &catalog, &err) == -1)
+			measure_fail("catalogue", err.msg);
+		for (i = 1; i < argc; i++)
+			bench_body(catalog, argv[i]);
+		catalog_free(catalog);
 		return EXIT_SUCCESS;
 	}
+	(void)printf("\n  an event with a schema of its own, and hostile "
+		     "values: CPU time of a check\n");
 	put_event(&value);
 	bench("event", STR(event_schema), (struct str){value.data, value.len});
 	value.len--;

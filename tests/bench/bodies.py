@@ -101,7 +101,26 @@ def error(n):
     }
 
 
+def event_alert(n):
+    """The same event as an issue alert sends it: a body that both documents of the catalogue know."""
+    _, body = error(n)
+    return "event_alert", {
+        "action": "triggered", "installation": body["installation"],
+        "data": {"event": body["data"]["error"], "triggered_rule": "Errors of press-api"}, "actor": ACTOR,
+    }
+
+
+def event_alert_published(n):
+    """And as the published document has it: where it says text, Sentry sends numbers."""
+    resource, body = event_alert(n)
+    body["data"]["event"].update(project=str(body["data"]["event"]["project"]), timestamp=WHEN + "Z")
+    return resource, body
+
+
 BODIES = {"1.6 KB": issue, "22 KB": error}
+# Of `make bench-micro`; a name begins with the resource.
+FILES = {"issue.json": issue, "error.json": error, "event_alert.json": event_alert,
+         "event_alert.published.json": event_alert_published}
 
 
 def text(body):
@@ -128,8 +147,6 @@ def requests(make, secret, variants):
 
 if __name__ == "__main__":
     import sys
-    for name, make in BODIES.items():
-        path = f"{sys.argv[1]}/{make.__name__}.json"
-        with open(path, "wb") as f:
+    for name, make in FILES.items():
+        with open(f"{sys.argv[1]}/{name}", "wb") as f:
             f.write(text(make(0)[1]))
-        print(path, len(text(make(0)[1])))

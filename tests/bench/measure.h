@@ -1,0 +1,47 @@
+#ifndef BENCH_MEASURE_H_
+#define BENCH_MEASURE_H_
+
+/*
+ * How the micro benchmarks measure: what is compared takes turns, and medians
+ * are printed.  Time is CPU time of the thread, so that other work on the
+ * machine weighs less.
+ *
+ *	BENCH_ROUNDS  turns of each (default 15)
+ *	BENCH_MS      of a turn (default 10)
+ */
+
+#include <stddef.h>
+
+/* The most that take turns together. */
+#define MEASURE_MAX 16
+
+enum measure_goal {
+	MEASURE_AT_LEAST,
+	MEASURE_BELOW,
+};
+
+/* One of those that take turns. */
+struct measure {
+	const char *name;
+	void (*once)(void *subject);
+	void *subject;
+	double ns; /* Of one call: the median over the rounds. */
+};
+
+/* A number from the environment, at least 1. */
+int measure_setting(const char *name, int otherwise);
+
+/* Let them take turns, and set the ns of each. */
+void measure_in_turns(struct measure *list, size_t n);
+
+/* The median; the list is sorted then. */
+double measure_median(double *list, size_t n);
+
+/* "parse: 2.65 GB/s, ok (goal >= 1 GB/s)", or "MISSED by 12 % (...)". */
+void measure_verdict(const char *what, double value, enum measure_goal kind,
+    double goal, const char *unit);
+
+/* Say what went wrong, and end. */
+void measure_fail(const char *what, const char *why) __attribute__((noreturn));
+
+#endif /* !BENCH_MEASURE_H_ */
