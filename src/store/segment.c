@@ -108,26 +108,31 @@ close_current(struct segment *seg)
 	seg->dirty = 0;
 }
 
-/* Go through the files in a folder. */
-static void
+/* Go through the files in a folder.  Return -1 and set errno if it cannot be
+ * read to its end. */
+static int
 each_file(
     const char *path, void (*found)(void *cookie, uint64_t file), void *cookie)
 {
 	struct dirent *entry;
 	uint64_t file;
+	int failed;
 	DIR *dir;
 
 	dir = opendir(path);
 	if (dir == NULL)
-		return;
+		return -1;
 	/* The stream is this call's own. */
 	/* cppcheck-suppress readdirCalled */
-	while ((entry = readdir(dir)) != NULL) {
+	while (errno = 0, (entry = readdir(dir)) != NULL) {
 		file = file_number(entry->d_name);
 		if (file != 0)
 			found(cookie, file);
 	}
+	failed = errno;
 	(void)closedir(dir);
+	errno = failed;
+	return failed == 0 ? 0 : -1;
 }
 
 static void
@@ -142,7 +147,7 @@ segment_any(const char *dir)
 {
 	int any = 0;
 
-	each_file(dir, note_one, &any);
+	(void)each_file(dir, note_one, &any);
 	return any;
 }
 
@@ -176,7 +181,7 @@ segment_open(const char *dir, uint64_t max_bytes, uint64_t file, uint64_t used,
 		goto out;
 	}
 	seg->last = file;
-	each_file(seg->dir, note_last, seg);
+	(void)each_file(seg->dir, note_last, seg);
 
 	/* Go on in the last file, if it has what the rows say. */
 	if (file != 0 && used < max_bytes) {
@@ -452,7 +457,7 @@ segment_delete_unknown(struct segment *seg,
 {
 	struct unknown u = {seg, known, cookie};
 
-	each_file(seg->dir, delete_if_unknown, &u);
+	(void)each_file(seg->dir, delete_if_unknown, &u);
 }
 
 struct segment_reader *
@@ -630,33 +635,58 @@ by_number(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* The record at ${offset} of ${size} bytes.  Returns its length; 0: there is no
- * whole one. */
-static uint64_t
-read_whole(int fd, uint64_t offset, uint64_t size, uint64_t *ret_id,
-    struct segment_record *ret_record)
+/* Read ${len} bytes that are there.  Return -1 and set errno if the disk does
+ * not give them. */
+static int
+read_all(int fd, void *to, uint64_t len, uint64_t offset)
+{
+	uint64_t got = 0;
+	ssize_t n;
+
+	while (got < len) {
+		n = pread(
+		    fd, (char *)to + got, len - got, (off_t)(offset + got));
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n == 0 ? EIO : errno;
+			return -1;
+		}
+		got += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* The record at ${offset} of ${size} bytes, whose length is *ret_len; 0: there
+ * is no whole one.  Returns -1 and sets errno if it cannot be read. */
+static int
+read_whole(int fd, uint64_t offset, uint64_t size, uint64_t *ret_len,
+    uint64_t *ret_id, struct segment_record *ret_record)
 {
 	struct err damaged;
 	struct header h;
 	uint64_t len;
 	char *data;
 
-	if (size - offset < sizeof(h) ||
-	    pread(fd, &h, sizeof(h), (off_t)offset) != (ssize_t)sizeof(h))
+	*ret_len = 0;
+	if (size - offset < sizeof(h))
 		return 0;
+	if (read_all(fd, &h, sizeof(h), offset) == -1)
+		return -1;
 	len = sizeof(h) + (uint64_t)h.headers_len + h.warnings_len +
 	      h.body_len + h.row_len;
 	if (h.magic != MAGIC || len > size - offset)
 		return 0;
 	data = mem_alloc(len + 1);
-	if (pread(fd, data, len, (off_t)offset) != (ssize_t)len) {
+	if (read_all(fd, data, len, offset) == -1) {
 		free(data);
-		return 0;
+		return -1;
 	}
 	data[len] = '\0';
 	*ret_id = h.id;
-	return segment_parse(data, len, h.id, ret_record, &damaged) == -1 ? 0
-									  : len;
+	if (segment_parse(data, len, h.id, ret_record, &damaged) == 0)
+		*ret_len = len;
+	return 0;
 }
 
 static int
@@ -666,7 +696,7 @@ tail_of(const char *dir, struct segment_ref at, segment_found_cb *found,
 	struct segment_record record;
 	char name[PATH_SIZE];
 	struct stat st;
-	uint64_t id;
+	uint64_t id = 0;
 	char *path;
 	int fd, rc = -1;
 
@@ -678,14 +708,12 @@ tail_of(const char *dir, struct segment_ref at, segment_found_cb *found,
 		goto out;
 	}
 	/* What was written when the host was killed need not be on disk yet. */
-	if (fd == -1 || fdatasync(fd) == -1 || fstat(fd, &st) == -1) {
-		(void)err_set(err, ERR_UNAVAILABLE, "cannot read %s: %s", path,
-		    strerror(errno));
-		goto out;
-	}
+	if (fd == -1 || fdatasync(fd) == -1 || fstat(fd, &st) == -1)
+		goto unreadable;
 	while (at.offset < (uint64_t)st.st_size) {
-		at.len = read_whole(
-		    fd, at.offset, (uint64_t)st.st_size, &id, &record);
+		if (read_whole(fd, at.offset, (uint64_t)st.st_size, &at.len,
+			&id, &record) == -1)
+			goto unreadable;
 		if (at.len == 0)
 			break;
 		found(cookie, id, &at, &record);
@@ -693,6 +721,11 @@ tail_of(const char *dir, struct segment_ref at, segment_found_cb *found,
 		at.offset += at.len;
 	}
 	rc = 0;
+	goto out;
+unreadable:
+	/* To cut what cannot be read now would be to lose it. */
+	(void)err_set(
+	    err, ERR_UNAVAILABLE, "cannot read %s: %s", path, strerror(errno));
 out:
 	if (fd != -1)
 		(void)close(fd);
@@ -708,7 +741,9 @@ segment_tail(const char *dir, uint64_t file, uint64_t used,
 	size_t i;
 	int rc = 0;
 
-	each_file(dir, note_later, &files);
+	if (each_file(dir, note_later, &files) == -1 && errno != ENOENT)
+		rc = err_set(err, ERR_UNAVAILABLE, "cannot read %s: %s", dir,
+		    strerror(errno));
 	if (files.n > 1)
 		qsort(
 		    files.numbers, files.n, sizeof(*files.numbers), by_number);

@@ -1,3 +1,8 @@
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include <errno.h>
+
 #include "store_util.h"
 
 #include "store/checksum.h"
@@ -343,4 +348,248 @@ Test(segment, a_folder_that_cannot_be_is_an_error)
 
 	cr_assert_eq(segment_open("/proc/no/such", 1000, 0, 0, &seg, &err), -1);
 	cr_assert_eq(err.code, ERR_UNAVAILABLE);
+}
+
+/* ---- the tail ---- */
+
+struct found {
+	size_t n;
+	uint64_t ids[16];
+	struct segment_ref refs[16];
+};
+
+static void
+note_found(void *cookie, uint64_t id, const struct segment_ref *ref,
+    const struct segment_record *record)
+{
+	struct found *f = cookie;
+
+	cr_assert_lt(f->n, NELEMS(f->ids));
+	cr_assert(str_eq(record->headers, STR("{}")));
+	cr_assert(str_eq(record->warnings, STR("[1]")));
+	cr_assert(str_eq(record->row, STR("row")));
+	f->ids[f->n] = id;
+	f->refs[f->n++] = *ref;
+}
+
+/* What is behind ${used} bytes of a file. */
+static struct found
+tail(uint64_t file, uint64_t used)
+{
+	struct err err = ERR_INIT;
+	struct found f = {0};
+
+	cr_assert_eq(segment_tail(util_dir, file, used, note_found, &f, &err),
+	    0, "%s", err.msg);
+	return f;
+}
+
+static void
+expect_ids(const struct found *f, size_t n, const uint64_t *ids)
+{
+	size_t i;
+
+	cr_assert_eq(f->n, n, "%zu", f->n);
+	for (i = 0; i < n; i++)
+		cr_assert_eq(f->ids[i], ids[i], "%zu", i);
+}
+
+/* Three records in the first file, three in the second. */
+static void
+write_six(struct segment_ref refs[static 6])
+{
+	struct segment *seg = open_at(1 << 20, 0, 0);
+	uint64_t id;
+
+	for (id = 1; id <= 6; id++) {
+		if (id == 4)
+			segment_roll(seg);
+		refs[id - 1] = put(seg, id, STR("body"));
+		sync_now(seg);
+	}
+	segment_close(seg);
+}
+
+static void
+overwrite(const struct segment_ref *ref, uint64_t at, char c)
+{
+	char path[128];
+	int fd;
+
+	path_of(ref->file, path);
+	fd = open(path, O_WRONLY);
+	cr_assert_eq(pwrite(fd, &c, 1, (off_t)(ref->offset + at)), 1);
+	(void)close(fd);
+}
+
+Test(segment, the_tail_is_what_is_behind_in_the_order_of_writing)
+{
+	static const uint64_t all[] = {1, 2, 3, 4, 5, 6};
+	struct segment_ref refs[6];
+	struct found f;
+	size_t i;
+
+	f = tail(0, 0);
+	expect_ids(&f, 0, all);
+	write_six(refs);
+	f = tail(0, 0);
+	expect_ids(&f, 6, all);
+	for (i = 0; i < 6; i++) {
+		cr_assert_eq(f.refs[i].file, refs[i].file);
+		cr_assert_eq(f.refs[i].offset, refs[i].offset);
+		cr_assert_eq(f.refs[i].len, refs[i].len);
+		expect(&f.refs[i], i + 1, STR("body"));
+	}
+	f = tail(1, refs[2].offset);
+	expect_ids(&f, 4, all + 2);
+	f = tail(1, refs[2].offset + refs[2].len);
+	expect_ids(&f, 3, all + 3);
+	f = tail(2, refs[5].offset);
+	expect_ids(&f, 1, all + 5);
+	f = tail(2, refs[5].offset + refs[5].len);
+	expect_ids(&f, 0, all);
+	/* More than there is; a file that is not there. */
+	f = tail(2, 1 << 20);
+	expect_ids(&f, 0, all);
+	f = tail(7, 0);
+	expect_ids(&f, 0, all);
+}
+
+Test(segment, a_folder_that_is_not_there_has_no_tail)
+{
+	struct err err = ERR_INIT;
+	struct found f = {0};
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/none", util_dir);
+	cr_assert_eq(segment_tail(path, 0, 0, note_found, &f, &err), 0);
+	cr_assert_eq(f.n, 0);
+}
+
+Test(segment, what_is_torn_ends_the_tail_of_its_file)
+{
+	static const uint64_t some[] = {1, 2, 4, 5, 6};
+	struct segment_ref refs[6];
+	uint64_t left;
+	struct found f;
+	char path[128];
+
+	write_six(refs);
+	path_of(1, path);
+	/* Wherever it is cut. */
+	for (left = refs[2].len; left-- > 0;) {
+		cr_assert_eq(truncate(path, (off_t)(refs[2].offset + left)), 0);
+		f = tail(0, 0);
+		expect_ids(&f, 5, some);
+	}
+	/* Zeros, as of a probe or a hole. */
+	cr_assert_eq(truncate(path, 9000), 0);
+	f = tail(0, 0);
+	expect_ids(&f, 5, some);
+}
+
+Test(segment, a_flipped_bit_ends_the_tail_of_its_file)
+{
+	static const uint64_t some[] = {1, 4, 5, 6};
+	struct segment_ref refs[6];
+	struct found f;
+	char path[128], c;
+	uint64_t i;
+	int fd;
+
+	write_six(refs);
+	path_of(1, path);
+	fd = open(path, O_RDONLY);
+	for (i = 0; i < refs[1].len; i++) {
+		cr_assert_eq(pread(fd, &c, 1, (off_t)(refs[1].offset + i)), 1);
+		overwrite(&refs[1], i, (char)(c ^ 0x10));
+		f = tail(0, 0);
+		expect_ids(&f, 4, some);
+		overwrite(&refs[1], i, c);
+	}
+	(void)close(fd);
+	f = tail(0, 0);
+	cr_assert_eq(f.n, 6);
+}
+
+Test(segment, what_was_given_up_is_in_the_tail_before_what_came_again)
+{
+	static const uint64_t all[] = {1, 2, 1};
+	struct segment *seg = open_at(1 << 20, 0, 0);
+	struct found f;
+
+	(void)put(seg, 1, STR("given up"));
+	(void)put(seg, 2, STR("given up"));
+	sync_now(seg);
+	segment_roll(seg);
+	(void)put(seg, 1, STR("again"));
+	sync_now(seg);
+	f = tail(0, 0);
+	expect_ids(&f, 3, all);
+	expect(&f.refs[2], 1, STR("again"));
+
+	/* A batch that was dropped is not there. */
+	(void)put(seg, 2, STR("dropped"));
+	{
+		struct err err = ERR_INIT;
+
+		cr_assert_eq(segment_flush(seg, &err), 0);
+	}
+	segment_drop(seg);
+	f = tail(0, 0);
+	expect_ids(&f, 3, all);
+	segment_close(seg);
+}
+
+static int sick_reads; /* pread() that go well until one fails; 0: all do. */
+
+/* Takes the place of the C library's in this program. */
+ssize_t
+pread(int fd, void *data, size_t len, off_t offset)
+{
+	if (sick_reads > 0 && --sick_reads == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, data, len, offset);
+}
+
+Test(segment, a_tail_that_cannot_be_read_is_an_error)
+{
+	struct segment_ref refs[6];
+	struct rlimit all, few;
+	struct found f = {0};
+	struct err err = ERR_INIT;
+	char path[128];
+	int i;
+
+	write_six(refs);
+	/* Each record is read in two: its header, and all of it. */
+	for (i = 1; i <= 12; i++) {
+		sick_reads = i;
+		f.n = 0;
+		err = (struct err)ERR_INIT;
+		cr_assert_eq(segment_tail(util_dir, 0, 0, note_found, &f, &err),
+		    -1, "%d", i);
+		cr_assert_eq(err.code, ERR_UNAVAILABLE);
+		cr_assert_not_null(strstr(err.msg, ".seg: "), "%s", err.msg);
+		cr_assert_eq(f.n, (size_t)(i - 1) / 2);
+	}
+	sick_reads = 0;
+
+	/* The folder cannot be read. */
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = all;
+	few.rlim_cur = 0;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	cr_assert_eq(segment_tail(util_dir, 0, 0, note_found, &f, &err), -1);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+	cr_assert_eq(err.code, ERR_UNAVAILABLE);
+	cr_assert_not_null(strstr(err.msg, util_dir), "%s", err.msg);
+
+	/* What has the name of a file is none. */
+	path_of(9, path);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_assert_eq(segment_tail(util_dir, 0, 0, note_found, &f, &err), -1);
+	cr_assert_not_null(strstr(err.msg, path), "%s", err.msg);
 }
