@@ -421,11 +421,13 @@ hand_on(struct store *store)
 {
 	size_t n = 0;
 
+	if (store->first != NULL && store_is_read(store_op_of(store->first)))
+		commit_now(store);
+	/* If that fails, what was held for it comes first. */
 	while (
 	    store->first != NULL && store_is_read(store_op_of(store->first))) {
-		if (n++ == 0)
-			commit_now(store);
 		mailbox_put(store->to_reader, &take_first(store)->mail);
+		n++;
 	}
 	return n;
 }
@@ -440,8 +442,11 @@ probe(struct store *store)
 		(void)commit(store, &err);
 	else
 		roll_back(store, &err);
-	if (atomic_load(&store->failed))
+	if (atomic_load(&store->failed)) {
+		/* Whatever it is: it has to be tried again. */
+		err.code = ERR_UNAVAILABLE;
 		note_failure(store, &err);
+	}
 }
 
 /* Whether to commit now. */
@@ -465,7 +470,8 @@ background(struct store *store, int busy)
 {
 	uint64_t now = clock_mono_ms(), due, wait;
 
-	if (store->open && is_due(store, now))
+	if (store->open &&
+	    (is_due(store, now) || now >= store->upkeep_mono_ms))
 		commit_now(store);
 	if (store->owed && !atomic_load(&store->failed))
 		commit_now(store);
@@ -475,9 +481,7 @@ background(struct store *store, int busy)
 		if (atomic_load(&store->failed))
 			return (int)(store->probe_mono_ms - now) + 1;
 	}
-	if (now >= store->upkeep_mono_ms && store->open)
-		commit_now(store);
-	if (now >= store->upkeep_mono_ms && !store->owed) {
+	if (now >= store->upkeep_mono_ms) {
 		wait = store->engine->upkeep(store->self, UPKEEP_BUDGET_MS);
 		if (busy && wait < UPKEEP_GAP_MS)
 			wait = UPKEEP_GAP_MS;
@@ -511,9 +515,8 @@ store_writer_main(void *cookie)
 			if (store->first == NULL)
 				break;
 		}
-		if (!stop)
-			idle_ms = background(store, n > 0);
-		if (n == 0 && idle_ms > 0)
+		idle_ms = stop ? 0 : background(store, n > 0);
+		if (n == 0 && idle_ms > 0 && store->first == NULL)
 			mailbox_wait(store->to_writer, idle_ms);
 	}
 	return NULL;
