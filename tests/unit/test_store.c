@@ -399,7 +399,7 @@ Test(store, several_threads_may_submit)
 static void
 slow_down(const char *point)
 {
-	if (strcmp(point, "commit: begin") == 0)
+	if (strcmp(point, "sync: begin") == 0)
 		(void)usleep(20000);
 }
 
@@ -413,9 +413,9 @@ Test(store, too_many_that_wait_are_refused_but_a_finish_is_not)
 	int i, refused = 0;
 
 	o.queue_max = 3;
+	store_fault_hook = slow_down;
 	util_open_with(&o);
 	(void)memset(&s, 0, sizeof(s));
-	store_fault_hook = slow_down;
 	for (i = 0; i < 8; i++) {
 		util_delivery(&d[i], "s", "{}");
 		d[i].op.op.reply_to = util_box;
