@@ -15,6 +15,7 @@ struct running {
 	pthread_mutex_t lock; /* Guards jobs, which the reader looks at. */
 	struct u64map jobs;   /* Id -> struct running_job *, owned. */
 	struct u64map keys;   /* Ordering key -> how many of it run. */
+	struct u64map left;   /* Ids of those that were removed. */
 	struct change *changes;
 	size_t nchanges;
 	size_t changes_cap;
@@ -49,6 +50,7 @@ running_free(struct running *r)
 	}
 	u64map_free(&r->jobs);
 	u64map_free(&r->keys);
+	u64map_free(&r->left);
 	free(r->changes);
 	(void)pthread_mutex_destroy(&r->lock);
 	free(r);
@@ -121,6 +123,13 @@ running_remove(struct running *r, uint64_t id)
 		return;
 	take_out(r, job);
 	note(r, job, 0);
+	u64map_put(&r->left, id, 1, NULL, NULL);
+}
+
+int
+running_leaves(const struct running *r, uint64_t id)
+{
+	return u64map_get(&r->left, id) != NULL;
 }
 
 int
@@ -135,8 +144,10 @@ running_commit(struct running *r)
 	size_t i;
 
 	for (i = 0; i < r->nchanges; i++) {
-		if (!r->changes[i].added)
-			free(r->changes[i].job);
+		if (r->changes[i].added)
+			continue;
+		u64map_remove(&r->left, r->changes[i].job->id);
+		free(r->changes[i].job);
 	}
 	r->nchanges = 0;
 }
@@ -152,6 +163,7 @@ running_rollback(struct running *r)
 			take_out(r, c->job);
 			free(c->job);
 		} else {
+			u64map_remove(&r->left, c->job->id);
 			insert(r, c->job);
 		}
 	}

@@ -43,6 +43,9 @@ struct running_job *running_find(struct running *running, uint64_t id);
 /* It runs no more; the struct stays until the end of the group. */
 void running_remove(struct running *running, uint64_t id);
 
+/* Whether it ran, and its end may still be undone. */
+int running_leaves(const struct running *running, uint64_t id);
+
 /* Whether a job with this ordering key runs. */
 int running_has_key(struct running *running, uint64_t order_hash);
 

@@ -210,7 +210,9 @@ struct store_run {
  * STORE_OP_FINISH: a claimed job has run, or goes back.  ${state} is DONE,
  * DROPPED, DEAD, RETRYING (due at ${next_unix_ms}), or PENDING: put back as if
  * it had never been claimed, uncharged, without a run.  After ERR_UNAVAILABLE
- * the job is claimed as before: finish it again later.
+ * the job is claimed as before: finish it again later.  It comes back when that
+ * is durable; until then nobody gets the job again, but what it held up (by its
+ * ordering key) may be claimed before.
  */
 struct store_finish {
 	struct store_op op;

@@ -379,6 +379,7 @@ static int
 engine_commit(void *self, int *ret_wrote, struct err *err)
 {
 	struct sq *sq = self;
+	struct sq_script *sc;
 	sqlite3_stmt *stmt;
 	size_t i;
 
@@ -402,11 +403,11 @@ engine_commit(void *self, int *ret_wrote, struct err *err)
 	sq_redo_clear(sq);
 	end_transaction(sq);
 	for (i = 0; i < sq->nscripts; i++) {
-		sq->scripts[i]->fresh = 0;
-		if (!sq->scripts[i]->ready)
-			continue;
-		sq->scripts[i]->ready = 0;
-		store_slot_ready(sq->scripts[i]->slot);
+		sc = sq->scripts[i];
+		sc->fresh = 0;
+		if (sc->ready || sc->late)
+			store_slot_ready(sc->slot);
+		sc->ready = sc->late = 0;
 	}
 	return 0;
 }
@@ -436,7 +437,9 @@ engine_rollback(void *self)
 	 * need no more room than there is. */
 	(void)sqlite3_wal_checkpoint_v2(
 	    sq->conn.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	segment_drop(sq->segment);
+	/* There is none yet while rows are made again from the log. */
+	if (sq->segment != NULL)
+		segment_drop(sq->segment);
 	sq_redo_drop(sq);
 	running_rollback(sq->running);
 	keys_rollback(sq->keys);
@@ -449,6 +452,7 @@ engine_rollback(void *self)
 			sc->saved = sc->fresh = 0;
 		sc->cursor = 0;
 		sc->ready = 0;
+		sc->skipped = 1; /* Perhaps: a finish had seen to it. */
 		(void)memset(sc->delta, 0, sizeof(sc->delta));
 	}
 	end_transaction(sq);

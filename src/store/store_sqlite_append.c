@@ -200,7 +200,8 @@ sq_append(struct sq *sq, struct store_append *op, struct err *err)
 		return STORE_APPLIED_FAILED;
 	}
 	/* The segment reads the row until it is synced. */
-	sq_redo_append(sq, id, &ref, record.row);
+	sq_redo_append(sq, op->schedule == NULL ? SQ_REDO_APPEND : SQ_REDO_DUE,
+	    id, &ref, record.row);
 	if (sq_insert(sq, op, id, &ref, &entry, err) == -1)
 		return STORE_APPLIED_FAILED;
 	if (sq->max_bytes > 0 && sq->grown_bytes > sq->max_bytes / 64)

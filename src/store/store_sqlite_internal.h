@@ -154,6 +154,7 @@ struct sq_conn {
 
 enum sq_redo_kind {
 	SQ_REDO_APPEND,
+	SQ_REDO_DUE, /* An append of a schedule: it fails with its group. */
 	SQ_REDO_CLAIM,
 };
 
@@ -163,7 +164,7 @@ struct sq_redo {
 	enum sq_redo_kind kind;
 	uint64_t id;            /* APPEND */
 	struct segment_ref ref; /* APPEND */
-	struct str row;         /* APPEND; owned. */
+	struct str row;         /* APPEND, DUE; owned. */
 	struct running_job job; /* CLAIM */
 };
 
@@ -178,6 +179,7 @@ struct sq_script {
 	int fresh;       /* ...which this transaction made. */
 	int ready;       /* This group made jobs of it due. */
 	int skipped;     /* A due retry waits for a job of its key. */
+	int late;        /* A claim left jobs for after the commit. */
 	int64_t delta[SQ_STATES]; /* Change of its tally by the transaction. */
 };
 
@@ -387,8 +389,8 @@ void sq_due(struct sq_script *script, uint64_t id);
 struct str sq_row_pack(
     const struct store_append *op, const struct seen_entry *entry);
 /* Note what this group has done; ${row} is taken. */
-void sq_redo_append(
-    struct sq *sq, uint64_t id, const struct segment_ref *ref, struct str row);
+void sq_redo_append(struct sq *sq, enum sq_redo_kind kind, uint64_t id,
+    const struct segment_ref *ref, struct str row);
 void sq_redo_claim(struct sq *sq, const struct running_job *job);
 /* The group is good, with ${all} of it or with its appends alone; it is not;
  * the transaction is committed. */

@@ -263,9 +263,6 @@ sq_claim_again(struct sq *sq, const struct running_job *job, struct err *err)
 	sqlite3_stmt *stmt;
 	int rc;
 
-	/* Claimed twice: a retry, before the end of the first was durable. */
-	if (running_find(sq->running, job->id) != NULL)
-		return 0;
 	stmt = sq_get(&sq->conn, SQ_CLAIM_STATE,
 	    "SELECT state FROM job WHERE id = ?", err);
 	if (stmt == NULL)
@@ -441,6 +438,12 @@ claim_from(struct sq *sq, struct sq_script *sc, sqlite3_stmt *stmt,
 		if (running_find(sq->running, job.id) != NULL)
 			continue;
 
+		/* Were its end undone, two would have it. */
+		if (running_leaves(sq->running, job.id)) {
+			skipped = sc->late = 1;
+			continue;
+		}
+
 		/* A retry may be under way that had given its key up. */
 		if (job.order_hash != 0 &&
 		    running_has_key(sq->running, job.order_hash)) {
@@ -458,6 +461,7 @@ claim_from(struct sq *sq, struct sq_script *sc, sqlite3_stmt *stmt,
 			(void)sqlite3_reset(stmt);
 			op->ret_nburied++;
 			op->ret_buried = why;
+			sc->late = 1; /* Unless that is undone. */
 			return bury(sq, sc, &job, &why, err) == -1 ? -1 : 1;
 		}
 		running_add(sq->running, &job);

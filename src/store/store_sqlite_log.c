@@ -151,10 +151,10 @@ note(struct sq *sq, enum sq_redo_kind kind)
 }
 
 void
-sq_redo_append(
-    struct sq *sq, uint64_t id, const struct segment_ref *ref, struct str row)
+sq_redo_append(struct sq *sq, enum sq_redo_kind kind, uint64_t id,
+    const struct segment_ref *ref, struct str row)
 {
-	struct sq_redo *redo = note(sq, SQ_REDO_APPEND);
+	struct sq_redo *redo = note(sq, kind);
 
 	redo->id = id;
 	redo->ref = *ref;
@@ -217,6 +217,8 @@ sq_redo(struct sq *sq, struct err *err)
 				err) == -1)
 				return -1;
 			break;
+		case SQ_REDO_DUE:
+			break; /* Never kept: its group commits, or fails. */
 		case SQ_REDO_CLAIM:
 			if (sq_claim_again(sq, &redo->job, err) == -1)
 				return -1;
