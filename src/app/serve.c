@@ -32,63 +32,22 @@
 #include "app/fill.h"
 #include "app/requarantine.h"
 #include "app/sentry.h"
+#include "app/serve_internal.h"
 #include "app/settings.h"
 #include "app/ui.h"
 #include "app/unsafe.h"
-
-/* How long requests that are on their way may take after SIGTERM. */
-#define DRAIN_ANSWERS_MS 5000
-#define ANSWERS_LOOK_MS 5
 
 /* How long jobs wait for a script that is gone. */
 #define RETAIN_GONE_MS (7 * 24 * UINT64_C(3600000))
 
 /* Letters to the main loop: answers of the store, above all. */
+#define MAIN_MAILBOX 65536
+
 /* What is free is kept for the next delivery, up to so much. */
 #define KEEP_BYTES (16U << 20)
 
-#define MAIN_MAILBOX 65536
-
 /* A script that uses more CPU than that in a slice goes to the slow lane. */
 #define SLOW_MS 100
-
-/* The scripts folder of one integration, and the watch on it. */
-struct folder {
-	struct app *app;
-	const char *integration; /* The config's. */
-	const char *dir;         /* The config's. */
-	struct watch *watch;
-};
-
-struct app {
-	const struct config *config; /* Borrowed. */
-	struct config *reloaded;     /* The newest after SIGHUP, or NULL. */
-	struct catalog *catalog;
-	struct secrets *secrets;
-	struct store *store;
-	struct loop *loop;
-	struct dispatch *dispatch;
-	struct routes *routes; /* The newest; holds a reference. */
-	struct ingress *ingress;
-	struct app_ui *ui;
-	struct app_sentry *sentry;
-	struct app_console *console; /* NULL: it is off. */
-	struct folder *folders;      /* One an integration. */
-	char *dev_secret;            /* NULL: there are real ones. */
-	struct buf guard;           /* Where scripts may connect to, as text. */
-	struct proxy *proxy;        /* Through what; NULL: directly. */
-	struct loop_timer *answers; /* Looks if all requests are answered. */
-	uint64_t answers_mono_ms;   /* Until when that is waited for. */
-	int drained;                /* The dispatcher is. */
-	struct fill *fill;
-	struct requarantine *requarantine;
-	struct event *signals[3];
-	uint64_t started_mono_ms;
-	int terminal; /* In whose foreground it was started, or -1. */
-	int stopping;
-	int failed; /* Once the loop was running: err says why. */
-	struct err *err;
-};
 
 /* ---- what the floors ask of each other ------------------------------------
  */
@@ -206,8 +165,8 @@ folder_trouble(void *cookie, const char *why)
  */
 
 /* Client secrets must not be logged either. */
-static void
-remember_secrets(struct app *app, const struct config *config)
+void
+serve_remember_secrets(struct app *app, const struct config *config)
 {
 	const struct config_integration *in;
 	size_t i, k;
@@ -230,7 +189,7 @@ find_secrets(struct app *app, struct err *err)
 	const struct config_integration *in;
 	size_t i;
 
-	remember_secrets(app, config);
+	serve_remember_secrets(app, config);
 	for (i = 0; i < config->nintegrations; i++) {
 		in = &config->integrations[i];
 		if (in->client_secrets.n > 0)
@@ -372,8 +331,8 @@ start_scripts(struct app *app, struct err *err)
 	return 0;
 }
 
-static void
-fill_ingress(const struct config *config, struct ingress_options *options)
+void
+serve_fill_ingress(const struct config *config, struct ingress_options *options)
 {
 	options->max_age_ms = config->max_age_ms;
 	options->keep_unhandled = config->keep_unhandled;
@@ -390,8 +349,8 @@ fill_ingress(const struct config *config, struct ingress_options *options)
 
 /* The integrations that are served, with their secrets as ${latest} has them;
  * for free(). */
-static struct ingress_integration *
-list_integrations(const struct app *app, const struct config *latest)
+struct ingress_integration *
+serve_integrations(const struct app *app, const struct config *latest)
 {
 	const struct config *config = app->config;
 	const struct config_integration *from;
@@ -421,7 +380,7 @@ start_ingress(struct app *app, struct err *err)
 {
 	const struct config *config = app->config;
 	struct ingress_options options = {0};
-	struct ingress_integration *in = list_integrations(app, config);
+	struct ingress_integration *in = serve_integrations(app, config);
 	int rc;
 
 	options.catalog = app->catalog;
@@ -446,15 +405,15 @@ start_ingress(struct app *app, struct err *err)
 	    app_ui_create(app->loop, app->dispatch, config->ui_timeout_ms);
 	options.ui = app_ui_ask;
 	options.ui_cookie = app->ui;
-	fill_ingress(config, &options);
+	serve_fill_ingress(config, &options);
 	rc = ingress_start(&options, &app->ingress, err);
 	free(in);
 	return rc;
 }
 
 /* Look at all scripts folders. */
-static int
-look_at_scripts(void *cookie, struct err *err)
+int
+serve_look_at_scripts(void *cookie, struct err *err)
 {
 	struct app *app = cookie;
 	size_t i;
@@ -480,7 +439,7 @@ start_console(struct app *app, struct err *err)
 	    .dispatch = app->dispatch,
 	    .cookie = app,
 	    .routes = give_routes,
-	    .look = look_at_scripts,
+	    .look = serve_look_at_scripts,
 	};
 
 	if (app->config->console.host == NULL)
@@ -547,65 +506,6 @@ scripts_settled(void *cookie)
 	app_sentry_look_back(app->sentry);
 }
 
-/* The end comes when both have ended: the door and the handlers. */
-static void
-look_if_answered(void *cookie)
-{
-	struct app *app = cookie;
-	size_t left = 0;
-
-	if (app->ingress != NULL)
-		left = ingress_drain(app->ingress, 0);
-	if (left > 0 && clock_mono_ms() < app->answers_mono_ms) {
-		loop_timer_set(app->answers, ANSWERS_LOOK_MS);
-		return;
-	}
-	if (left > 0)
-		log_warn("some requests did not come to their end",
-		    LOG_INT("requests", left));
-	app->answers_mono_ms = 0;
-	if (app->drained)
-		loop_stop(app->loop);
-}
-
-static void
-drained(void *cookie)
-{
-	struct app *app = cookie;
-
-	app->drained = 1;
-	if (app->answers_mono_ms == 0)
-		loop_stop(app->loop);
-}
-
-/* Let what runs come to its end. */
-static void
-stop(struct app *app, int signo)
-{
-	app->stopping = 1;
-	requarantine_stop(app->requarantine);
-	log_info("stopping", LOG_STR("signal", strsignal(signo)));
-	app->answers_mono_ms = clock_mono_ms() + DRAIN_ANSWERS_MS;
-	look_if_answered(app);
-	dispatch_drain(
-	    app->dispatch, app->config->drain_timeout_ms, drained, app);
-}
-
-/* SIGTERM, SIGINT: the first is friendly, the second is not. */
-static void
-stop_cb(evutil_socket_t signo, short what, void *cookie)
-{
-	struct app *app = cookie;
-
-	(void)what;
-	if (!app->stopping) {
-		stop(app, signo);
-		return;
-	}
-	log_warn("stopping at once", LOG_STR("signal", strsignal(signo)));
-	loop_stop(app->loop);
-}
-
 /*
  * The terminal in whose foreground this was started, as a descriptor, or -1:
  * none, or nohup has asked to outlive it.
@@ -622,91 +522,6 @@ find_terminal(void)
 		if (tcgetpgrp(fd) == getpgrp())
 			return fd;
 	return -1;
-}
-
-/* Take over what can be changed while it runs; name what cannot. */
-static void
-apply_config(struct app *app, const struct config *old, struct config *new)
-{
-	const struct option *option = NULL;
-	struct ingress_options options = {0};
-	struct ingress_integration *in;
-
-	while ((option = config_next_change(old, new, option)) != NULL) {
-		if (option->flags & OPTION_RELOADABLE)
-			log_info(
-			    "option changed", LOG_STR("option", option->name));
-		else
-			log_warn("option takes effect after a restart",
-			    LOG_STR("option", option->name));
-	}
-	if (config_integrations_differ(old, new))
-		log_warn("option takes effect after a restart",
-		    LOG_STR("option", "integrations"));
-	remember_secrets(app, new);
-	app_setup_log(new);
-	fill_ingress(new, &options);
-	in = list_integrations(app, new);
-	options.integrations = in;
-	options.nintegrations = app->config->nintegrations;
-	if (app->ingress != NULL)
-		ingress_change(app->ingress, &options);
-	free(in);
-	app_sentry_configure(app->sentry, new);
-	config_free(app->reloaded);
-	app->reloaded = new;
-}
-
-/* SIGHUP: the configuration and the scripts, once more; or it tells that the
- * terminal was closed, and nobody is there to press Ctrl-C any more. */
-static void
-reload_cb(evutil_socket_t signo, short what, void *cookie)
-{
-	struct app *app = cookie;
-	const struct config *old =
-	    app->reloaded != NULL ? app->reloaded : app->config;
-	struct config *new;
-	struct err warning = ERR_INIT, err = ERR_INIT;
-
-	(void)what;
-	if (app->stopping)
-		return;
-	if (app->terminal != -1 && tcgetpgrp(app->terminal) == -1) {
-		stop(app, signo);
-		return;
-	}
-	log_info("reloading");
-	new = config_create_again(app->config);
-	if (settings_load(new, &warning, &err) == -1) {
-		log_error(
-		    "configuration not reloaded", LOG_STR("error", err.msg));
-		config_free(new);
-	} else {
-		if (warning.code != ERR_NONE)
-			log_warn(warning.msg);
-		apply_config(app, old, new);
-	}
-	(void)look_at_scripts(app, NULL);
-}
-
-static int
-add_signals(struct app *app)
-{
-	static const struct {
-		int signo;
-		event_callback_fn cb;
-	} wanted[] = {
-	    {SIGTERM, stop_cb}, {SIGINT, stop_cb}, {SIGHUP, reload_cb}};
-	size_t i;
-
-	for (i = 0; i < NELEMS(wanted); i++) {
-		app->signals[i] = evsignal_new(
-		    loop_base(app->loop), wanted[i].signo, wanted[i].cb, app);
-		if (app->signals[i] == NULL ||
-		    event_add(app->signals[i], NULL) == -1)
-			return -1;
-	}
-	return 0;
 }
 
 /* Everything that is there before the loop runs. */
@@ -726,9 +541,8 @@ prepare(struct app *app, struct err *err)
 	    open_store(app, err) == -1 ||
 	    loop_create(MAIN_MAILBOX, &app->loop, err) == -1)
 		return -1;
-	app->answers = loop_timer_create(app->loop, look_if_answered, app);
 	app->fill = fill_watch(app->loop, app->store);
-	if (add_signals(app) == -1)
+	if (serve_add_signals(app) == -1)
 		return err_set(err, ERR_UNAVAILABLE, "cannot wait for signals");
 	if (app_guard(app->config, &app->guard, err) == -1 ||
 	    start_sentry(app, err) == -1)

@@ -1,12 +1,8 @@
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +28,7 @@
 #include "script/question.h"
 #include "script/testrun.h"
 #include "script/worker.h"
+#include "script/worker_process.h"
 #include "wire/proto.h"
 #include "wire/wall.h"
 
@@ -50,13 +47,6 @@
 
 /* And so long is waited for it, which is little after a long slice. */
 #define AHEAD_MS 10
-
-/* What is free is kept for the next event, up to so much. */
-#define KEEP_BYTES (4U << 20)
-
-/* Beside the host on a core that is busy, all workers get about a tenth of it:
- * what comes in is kept first. */
-#define WORKER_NICE 10
 
 /* A secret, or what else is waited for, is not there if it takes longer. */
 #define ANSWER_TIMEOUT_MS 10000
@@ -714,46 +704,13 @@ writable_cb(evutil_socket_t fd, short what, void *cookie)
 	handle_all(w);
 }
 
-/* The page that the host sees, if it gave one; else one that nobody sees. */
-static struct proto_page *
-map_page(struct worker *w)
-{
-	struct stat st;
-	void *page;
-
-	if (fstat(PROTO_PAGE_FD, &st) == -1 || !S_ISREG(st.st_mode) ||
-	    st.st_size != (off_t)sizeof(struct proto_page))
-		return &w->spare_page;
-	page = mmap(NULL, sizeof(struct proto_page), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, PROTO_PAGE_FD, 0);
-	(void)close(PROTO_PAGE_FD);
-	return page == MAP_FAILED ? &w->spare_page : page;
-}
-
-static void
-set_up_process(void)
-{
-	(void)signal(SIGPIPE, SIG_IGN);
-	/* What is sent to all processes of a terminal or a service is the
-	 * host's; it tells us to stop when the handlers have ended. */
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGTERM, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
-	(void)prctl(PR_SET_NAME, "moonpost-worker");
-	/* Scripts run behind what comes in: the host goes first. */
-	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
-	/* Address space is limited, and an arena reserves 64 MiB of it. */
-	(void)mallopt(M_ARENA_MAX, 2);
-	mem_keep(KEEP_BYTES);
-}
-
 int
 worker_main(int fd)
 {
 	struct worker w = {0};
 	struct loaded *l;
 
-	set_up_process();
+	worker_process_set_up();
 	TAILQ_INIT(&w.bundles);
 	w.fd = fd;
 	w.base = event_base_new();
@@ -778,7 +735,7 @@ worker_main(int fd)
 	w.env.host.asks = &w.asks;
 	questions_init(&w.asked, &w.out, question_wrote, &w);
 	questions_init(&w.asks, &w.out, question_wrote, &w);
-	w.env.host.page = map_page(&w);
+	w.env.host.page = worker_process_page(&w.spare_page);
 	w.readable =
 	    event_new(w.base, fd, EV_READ | EV_PERSIST, readable_cb, &w);
 	w.writable = event_new(w.base, fd, EV_WRITE, writable_cb, &w);
