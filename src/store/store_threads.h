@@ -56,6 +56,7 @@ struct store {
 	size_t npartly;
 	int open;                /* There is a transaction. */
 	int owed;                /* One failed that is to be done again. */
+	int stuck;               /* The last commit failed. */
 	size_t nopen;            /* Operations in it. */
 	uint64_t commit_mono_ms; /* When it is due. */
 	struct store_op **held;  /* Applied to it, to be answered then. */

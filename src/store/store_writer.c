@@ -177,13 +177,14 @@ commit(struct store *store, struct err *err)
 	int wrote = 0;
 
 	if (store->engine->commit(store->self, &wrote, err) == -1) {
+		store->stuck = 1;
 		if (err->code == ERR_INVALID)
 			err->code = ERR_UNAVAILABLE;
 		roll_back(store, err);
 		return -1;
 	}
 	end_transaction(store);
-	store->owed = 0;
+	store->owed = store->stuck = 0;
 	if (wrote)
 		atomic_store(&store->failed, 0);
 	atomic_store(&store->unwritten, 0);
@@ -327,7 +328,7 @@ refuse_appends(struct store *store, struct store_op **ops, size_t n)
 {
 	size_t i, left = 0;
 
-	if (!store->owed || !atomic_load(&store->failed))
+	if (!store->stuck || !atomic_load(&store->failed))
 		return 0;
 	for (i = 0; i < n; i++) {
 		if (ops[i]->kind == STORE_OP_APPEND)
@@ -470,8 +471,7 @@ background(struct store *store, int busy)
 {
 	uint64_t now = clock_mono_ms(), due, wait;
 
-	if (store->open &&
-	    (is_due(store, now) || now >= store->upkeep_mono_ms))
+	if (store->open && (is_due(store, now) || now >= store->upkeep_mono_ms))
 		commit_now(store);
 	if (store->owed && !atomic_load(&store->failed))
 		commit_now(store);
