@@ -102,7 +102,7 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB)
 $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(LIB)
 	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $^ $(my_libs)
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB)
-	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $^ $(my_libs) $(peer_libs)
+	@$(CC) $(my_ldflags) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(my_libs) $(peer_libs)
 
 # ---- dependencies ----------------------------------------------------------
 .PHONY: deps deps-build deps-test deps-bench
@@ -148,11 +148,11 @@ bench: all $(B)/tests/bench/peers/evhttp $(B)/tests/bench/bench_limits ## agains
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
 bench-micro: $(MICRO) ## parse, schema, Lua tables, HMAC, store, beside libraries that it installs (BENCH_ROUNDS, BENCH_MS)
 	@mkdir -p $(BODIES) && $(PYTHON) tests/bench/bodies.py $(BODIES)
-	@$(B)/tests/bench/bench_json $(BODIES)/error.json $(BODIES)/issue.json
+	@$(B)/tests/bench/bench_json $(BODIES)/error.jsonl $(BODIES)/issue.jsonl
 	@$(B)/tests/bench/bench_json
-	@$(B)/tests/bench/bench_schema $(BODIES)/error.json $(BODIES)/event_alert*.json $(BODIES)/issue.json
+	@$(B)/tests/bench/bench_schema $(BODIES)/error.jsonl $(BODIES)/event_alert*.jsonl $(BODIES)/issue.jsonl
 	@$(B)/tests/bench/bench_schema
-	@$(B)/tests/bench/bench_lua $(BODIES)/error.json $(BODIES)/issue.json
+	@$(B)/tests/bench/bench_lua $(BODIES)/error.jsonl $(BODIES)/issue.jsonl
 	@$(B)/tests/bench/bench_limits
 	@d=$$(mktemp -d $(BUILD)/bench-store-XXXXXX) && $(B)/tests/bench/bench_store $$d; rc=$$?; rm -rf "$$d"; exit $$rc
 $(MICRO): $(B)/tests/bench/measure.o

@@ -1,7 +1,8 @@
 /*
- * What checking costs beside parsing.  Each FILE (its name begins with its
- * resource: "event_alert.json") is checked against what the built-in documents
- * have for it, in turns with the parse of the same bytes.  Without FILEs: what
+ * What checking costs beside parsing.  The bodies of each FILE, one a line (its
+ * name begins with their resource: "event_alert.jsonl"), are checked against
+ * what the built-in documents have for it, in turns with the parse of the same
+ * bytes.  Without FILEs: what
  * hostile values and patterns can make it cost.
  *
  *	build/release/tests/bench/bench_schema [FILE...]
@@ -15,7 +16,6 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/mem.h"
 
 #include "catalog/asyncapi.h"
@@ -30,10 +30,9 @@
 #define GOAL_PART 0.25
 
 struct subject {
-	struct str text;
-	struct jdoc doc;
+	struct measure_texts *texts;
+	struct jdoc *docs; /* Of each text. */
 	const struct schema *schema;
-	struct schema_violation violation;
 	int rc;
 };
 
@@ -93,12 +92,24 @@ put_event(struct buf *out)
 }
 
 static void
+parse_one(struct subject *s, size_t i)
+{
+	const struct str text = s->texts->list[i];
+	struct err err;
+
+	if (jdoc_parse(&s->docs[i], text.data, text.len, NULL, &err) == -1)
+		measure_fail("parse", err.msg);
+}
+
+/* Into one document, as the listener does it. */
+static void
 parse(void *cookie)
 {
 	struct subject *s = cookie;
+	const struct str text = s->texts->list[measure_next(s->texts)];
 	struct err err;
 
-	if (jdoc_parse(&s->doc, s->text.data, s->text.len, NULL, &err) == -1)
+	if (jdoc_parse(&s->docs[0], text.data, text.len, NULL, &err) == -1)
 		measure_fail("parse", err.msg);
 }
 
@@ -108,75 +119,98 @@ check(void *cookie)
 {
 	struct subject *s = cookie;
 
-	s->rc = schema_check(s->schema, jdoc_root(&s->doc), NULL);
+	s->rc = schema_check(
+	    s->schema, jdoc_root(&s->docs[measure_next(s->texts)]), NULL);
 }
 
-/* Check one body against all that the documents have for its resource. */
-static void
-bench_body(const struct catalog *catalog, const char *path)
+/* Parse all texts. */
+static struct jdoc *
+parse_all(struct measure_texts *texts)
 {
-	const char *name =
-	    strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
+	struct subject s = {
+	    .texts = texts, .docs = mem_array(texts->n, sizeof(*s.docs))};
+	size_t i;
+
+	for (i = 0; i < texts->n; i++)
+		parse_one(&s, i);
+	return s.docs;
+}
+
+/* Why a body is refused, if it is. */
+static const char *
+verdict(const struct subject *s, struct schema_violation *violation)
+{
+	static char line[sizeof(*violation) + sizeof("refused: ")];
+
+	if (schema_check(s->schema, jdoc_root(&s->docs[0]), violation) == 0)
+		return "valid";
+	(void)snprintf(line, sizeof(line), "refused: %s %s", violation->pointer,
+	    violation->message);
+	return line;
+}
+
+/* Check bodies against all that the documents have for their resource. */
+static void
+bench_bodies(const struct catalog *catalog, const char *path)
+{
+	struct measure list[MEASURE_MAX + 1];
+	struct subject s[MEASURE_MAX + 1];
 	const struct catalog_resource *resource;
 	const struct catalog_message *messages;
-	struct measure list[MEASURE_MAX];
-	struct subject parsed = {.rc = 0}, s[MEASURE_MAX];
-	struct buf text = BUF_INIT;
+	struct schema_violation violation;
+	struct measure_texts texts;
+	struct jdoc one = {0}, *docs;
 	double sum = 0;
-	struct err err;
 	size_t i, n;
 
-	if (file_read(path, 64 << 20, &text, &err) == -1)
-		measure_fail(path, err.msg);
-	resource =
-	    catalog_find(catalog, (struct str){name, strcspn(name, ".")});
+	measure_texts_read(path, &texts);
+	docs = parse_all(&texts);
+	resource = catalog_find(
+	    catalog, (struct str){texts.name, strcspn(texts.name, ".")});
 	if (resource == NULL)
 		measure_fail(path, "its name begins with no resource");
 	messages = catalog_messages(catalog, resource, &n);
 	if (n >= MEASURE_MAX)
 		measure_fail(path, "too many messages");
-
-	parsed.text = (struct str){text.data, text.len};
-	parse(&parsed);
-	list[n] = (struct measure){"parse", parse, &parsed, 0};
 	for (i = 0; i < n; i++) {
 		s[i] = (struct subject){
-		    .text = parsed.text, .schema = messages[i].message->schema};
-		parse(&s[i]);
+		    &texts, docs, messages[i].message->schema, 0};
 		list[i] = (struct measure){
 		    asyncapi_name(messages[i].document), check, &s[i], 0};
 	}
+	s[n] = (struct subject){&texts, &one, NULL, 0};
+	list[n] = (struct measure){"parse", parse, &s[n], 0};
+
 	measure_in_turns(list, n + 1);
-	(void)printf("\n%s, %zu bytes, %zu values: parse %.2f us of CPU\n",
-	    name, text.len, parsed.doc.tape_len, list[n].ns / 1e3);
+	(void)printf("\n%s, %zu bodies of %.0f bytes: check one; to parse it "
+		     "takes %.2f us of CPU\n",
+	    texts.name, texts.n, texts.bytes, list[n].ns / 1e3);
 	(void)printf("  %-30s %10s %10s\n", "", "CPU us", "of parse");
 	for (i = 0; i < n; i++) {
 		sum += list[i].ns;
-		(void)printf("  %-30s %10.2f %8.1f %%%s", list[i].name,
+		(void)printf("  %-30s %10.2f %8.1f %%  %s\n", list[i].name,
 		    list[i].ns / 1e3, list[i].ns / list[n].ns * 100,
-		    s[i].rc == 0 ? "  valid\n" : "  refused");
-		if (s[i].rc == 0)
-			continue;
-		(void)!schema_check(
-		    s[i].schema, jdoc_root(&s[i].doc), &s[i].violation);
-		(void)printf(": %s %s\n", s[i].violation.pointer,
-		    s[i].violation.message);
+		    verdict(&s[i], &violation));
 	}
-	if (text.len >= GOAL_BYTES)
+	if (texts.bytes >= GOAL_BYTES)
 		measure_verdict("all of them / parse", sum / list[n].ns,
 		    MEASURE_BELOW, GOAL_PART, "");
-	for (i = 0; i < n; i++)
-		jdoc_free(&s[i].doc);
-	jdoc_free(&parsed.doc);
-	buf_free(&text);
+	for (i = 0; i < texts.n; i++)
+		jdoc_free(&docs[i]);
+	free(docs);
+	jdoc_free(&one);
+	measure_texts_free(&texts);
 }
 
+/* One text with a schema. */
 static void
 bench(const char *name, struct str schema_text, struct str text)
 {
-	struct subject s = {.text = text};
+	struct measure_texts texts = {.list = {text}, .n = 1};
+	struct jdoc doc = {0}, value = {0};
+	struct subject s = {&texts, &value, NULL, 0};
 	struct measure one[] = {{name, check, &s, 0}};
-	struct jdoc doc = {0};
+	struct schema_violation violation;
 	struct schema *schema;
 	struct err err;
 
@@ -188,14 +222,11 @@ bench(const char *name, struct str schema_text, struct str text)
 		measure_fail(name, err.msg);
 	s.schema = schema;
 	measure_in_turns(one, NELEMS(one));
-	if (s.rc == -1)
-		(void)!schema_check(schema, jdoc_root(&s.doc), &s.violation);
-	(void)printf("  %-28s %8zu bytes %8zu values %10.2f us%s%s\n", name,
-	    text.len, s.doc.tape_len, one[0].ns / 1e3,
-	    s.rc == 0 ? "" : "  refused: ", s.violation.message);
+	(void)printf("  %-28s %8zu bytes %8zu values %10.2f us  %s\n", name,
+	    text.len, value.tape_len, one[0].ns / 1e3, verdict(&s, &violation));
 	schema_free(schema);
 	jdoc_free(&doc);
-	jdoc_free(&s.doc);
+	jdoc_free(&value);
 }
 
 static void
@@ -225,7 +256,7 @@ main(int argc, char *argv[])
 		if (catalog_open(NULL, 0, &catalog, &err) == -1)
 			measure_fail("catalogue", err.msg);
 		for (i = 1; i < argc; i++)
-			bench_body(catalog, argv[i]);
+			bench_bodies(catalog, argv[i]);
 		catalog_free(catalog);
 		return EXIT_SUCCESS;
 	}

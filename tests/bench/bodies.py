@@ -5,6 +5,7 @@ issues, so that handlers of different issues may run side by side."""
 import hashlib
 import hmac
 import json
+import random
 import uuid
 
 INSTALLATION = "3b23e188-a6b1-4238-a9ee-9d8b2b45dbd5"
@@ -119,8 +120,43 @@ def event_alert_published(n):
 
 BODIES = {"1.6 KB": issue, "22 KB": error}
 # Of `make bench-micro`; a name begins with the resource.
-FILES = {"issue.json": issue, "error.json": error, "event_alert.json": event_alert,
-         "event_alert.published.json": event_alert_published}
+FILES = {"issue.jsonl": issue, "error.jsonl": error, "event_alert.jsonl": event_alert,
+         "event_alert.published.jsonl": event_alert_published}
+WORDS = ("assign batch vessel response callback request handler payment gateway queue worker retry timeout parse "
+         "commit rollback cursor execute session token header").split()
+
+
+def varied(value, rng):
+    """The same shape with other text, as long by and large: a processor that has learned one text by
+    heart says nothing about the next one.  A member that is null may be missing."""
+    if isinstance(value, dict):
+        return {k: varied(v, rng) for k, v in value.items() if v is not None or rng.random() < 0.5}
+    if isinstance(value, list):
+        return [varied(v, rng) for v in value]
+    if isinstance(value, str) and len(value) > 4:
+        words, length = "", len(value) - 4 + rng.randrange(8)
+        while len(words) < length:
+            words += rng.choice(WORDS) + rng.choice("____....///::  --,\"")
+        return words[:length]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return rng.randrange(10 ** rng.randrange(1, 5))
+    return value
+
+
+def others(make, n):
+    """Bodies of one kind as they differ from each other in what people and programs have written."""
+    for i in range(n):
+        rng = random.Random(i)
+        _, body = make(i)
+        data = body["data"]
+        if "issue" in data:
+            at, names = data["issue"], ("title", "culprit", "metadata")
+        else:
+            at, names = data.get("error") or data["event"], ("title", "culprit", "metadata", "exception", "breadcrumbs",
+                                                             "tags")
+        for name in names:
+            at[name] = varied(at[name], rng)
+        yield body
 
 
 def text(body):
@@ -149,4 +185,4 @@ if __name__ == "__main__":
     import sys
     for name, make in FILES.items():
         with open(f"{sys.argv[1]}/{name}", "wb") as f:
-            f.write(text(make(0)[1]))
+            f.writelines(text(body) + b"\n" for body in others(make, 64))

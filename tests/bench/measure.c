@@ -2,8 +2,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 #include "bench/measure.h"
@@ -20,6 +23,33 @@ measure_setting(const char *name, int otherwise)
 	if (value < 1)
 		measure_fail(name, "must be a whole number from 1");
 	return value;
+}
+
+void
+measure_texts_read(const char *path, struct measure_texts *ret)
+{
+	const char *slash = strrchr(path, '/'), *p, *end;
+	struct err err;
+
+	(void)memset(ret, 0, sizeof(*ret));
+	ret->name = slash == NULL ? path : slash + 1;
+	if (file_read(path, 64 << 20, &ret->file, &err) == -1)
+		measure_fail(path, err.msg);
+	for (p = buf_text(&ret->file); *p != '\0' && ret->n < MEASURE_TEXTS;
+	     p = *end == '\0' ? end : end + 1) {
+		end = p + strcspn(p, "\n");
+		ret->list[ret->n++] = (struct str){p, (size_t)(end - p)};
+		ret->bytes += (double)(end - p);
+	}
+	if (ret->n == 0)
+		measure_fail(path, "is empty");
+	ret->bytes /= (double)ret->n;
+}
+
+void
+measure_texts_free(struct measure_texts *texts)
+{
+	buf_free(&texts->file);
 }
 
 static int

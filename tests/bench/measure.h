@@ -12,8 +12,14 @@
 
 #include <stddef.h>
 
+#include "base/buf.h"
+#include "base/str.h"
+
 /* The most that take turns together. */
 #define MEASURE_MAX 16
+
+/* Texts of a file, at most. */
+#define MEASURE_TEXTS 64
 
 enum measure_goal {
 	MEASURE_AT_LEAST,
@@ -27,6 +33,27 @@ struct measure {
 	void *subject;
 	double ns; /* Of one call: the median over the rounds. */
 };
+
+/* Texts of one kind, which are taken one after the other. */
+struct measure_texts {
+	const char *name; /* Of the file, without its folder. */
+	struct buf file;
+	struct str list[MEASURE_TEXTS];
+	size_t n;
+	size_t next;
+	double bytes; /* Of a text, on average. */
+};
+
+/* Read a file with a text a line; free with measure_texts_free(). */
+void measure_texts_read(const char *path, struct measure_texts *ret);
+void measure_texts_free(struct measure_texts *texts);
+
+/* The index of the next one. */
+static inline size_t
+measure_next(struct measure_texts *texts)
+{
+	return texts->next++ % texts->n;
+}
 
 /* A number from the environment, at least 1. */
 int measure_setting(const char *name, int otherwise);
