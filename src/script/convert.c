@@ -14,8 +14,15 @@
 #include "script/convert.h"
 #include "script/vm_internal.h"
 
-/* The registry's key of the mark. */
-static const char array_key;
+/* The registry's keys of the mark, and of the names. */
+static const char array_key, names_key;
+
+/* How many names of members a state knows: 2^NAMES_BITS. */
+#define NAMES_BITS 8
+#define NAMES (1U << NAMES_BITS)
+
+/* Longer ones are not kept. */
+#define NAME_MAX_LEN 40
 
 /* As deep as the parser goes. */
 #define MAX_DEPTH JDOC_MAX_DEPTH
@@ -23,9 +30,24 @@ static const char array_key;
 /* No path in a message is longer, about. */
 #define PATH_SIZE 200
 
+/*
+ * The names that objects had lately.  An event has a few dozen of them over and
+ * over again: to find one here takes a look at some of its bytes, where Lua
+ * hashes all of them, one by one.  A userdata, whose values are the strings.
+ */
+struct names {
+	struct str known[NAMES]; /* The bytes are those of the strings. */
+};
+
 void
 convert_open(lua_State *L)
 {
+	struct names *names;
+
+	names = lua_newuserdatauv(L, sizeof(*names), NAMES);
+	(void)memset(names, 0, sizeof(*names));
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
+
 	lua_createtable(L, 0, 1);
 	/* What getmetatable() answers: the table itself is out of reach. */
 	lua_pushliteral(L, "json.array");
@@ -75,14 +97,64 @@ convert_null_index(lua_State *L)
 	return luaL_error(L, "attempt to index json.null");
 }
 
+/* One value on its way to Lua. */
+struct pusher {
+	lua_State *L;
+	struct names *names;
+	int names_idx;
+	int mark_idx; /* Of arrays. */
+};
+
+/* The place of a name, by its length and its first and last bytes. */
+static inline unsigned int
+place_of(struct str name)
+{
+	uint32_t head = 0, tail = 0;
+
+	if (name.len >= sizeof(head)) {
+		(void)memcpy(&head, name.data, sizeof(head));
+		(void)memcpy(
+		    &tail, name.data + name.len - sizeof(tail), sizeof(tail));
+	} else if (name.len > 0) {
+		head = (unsigned char)name.data[0];
+		tail = (unsigned char)name.data[name.len - 1];
+	}
+	head = (head ^ (uint32_t)name.len) * 0x9E3779B1U + tail;
+	return (head * 0x85EBCA6BU) >> (32 - NAMES_BITS);
+}
+
+static inline void
+push_name(struct pusher *p, struct str name)
+{
+	unsigned int place;
+	struct str *known;
+
+	if (UNLIKELY(name.len > NAME_MAX_LEN)) {
+		(void)lua_pushlstring(p->L, name.data, name.len);
+		return;
+	}
+	place = place_of(name);
+	known = &p->names->known[place];
+	if (LIKELY(known->data != NULL && known->len == name.len &&
+		   memcmp(known->data, name.data, name.len) == 0)) {
+		(void)lua_getiuservalue(p->L, p->names_idx, (int)place + 1);
+		return;
+	}
+	(void)lua_pushlstring(p->L, name.data, name.len);
+	lua_pushvalue(p->L, -1);
+	(void)lua_setiuservalue(p->L, p->names_idx, (int)place + 1);
+	known->data = lua_tolstring(p->L, -1, &known->len);
+}
+
 /*
- * Push ${v}; the mark of arrays is at ${mark}.  Returns the value behind it.
- * Objects are not looked up but written in their order, so that of two members
- * with the same key the last one counts.
+ * Push ${v}; returns the value behind it.  Objects are not looked up but
+ * written in their order, so that of two members with the same key the last one
+ * counts.
  */
 static const struct jval *
-push(lua_State *L, const struct jval *v, int mark)
+push(struct pusher *p, const struct jval *v)
 {
+	lua_State *L = p->L;
 	const struct jval *e;
 	struct str s;
 	uint32_t i;
@@ -110,10 +182,10 @@ push(lua_State *L, const struct jval *v, int mark)
 		luaL_checkstack(L, 4, "JSON is nested too deep");
 		lua_createtable(L, (int)v->len, 0);
 		for (e = v + 1, i = 1; i <= v->len; i++) {
-			e = push(L, e, mark);
+			e = push(p, e);
 			lua_rawseti(L, -2, i);
 		}
-		lua_pushvalue(L, mark);
+		lua_pushvalue(L, p->mark_idx);
 		(void)lua_setmetatable(L, -2);
 		return e;
 	case JDOC_OBJECT:
@@ -121,9 +193,8 @@ push(lua_State *L, const struct jval *v, int mark)
 		luaL_checkstack(L, 5, "JSON is nested too deep");
 		lua_createtable(L, 0, (int)v->len);
 		for (e = v + 1, i = 0; i < v->len; i++) {
-			s = jval_str(e);
-			lua_pushlstring(L, s.data, s.len);
-			e = push(L, e + 1, mark);
+			push_name(p, jval_str(e));
+			e = push(p, e + 1);
 			lua_rawset(L, -3);
 		}
 		return e;
@@ -133,10 +204,17 @@ push(lua_State *L, const struct jval *v, int mark)
 void
 convert_push(lua_State *L, const struct jval *v)
 {
-	luaL_checkstack(L, 4, "JSON is nested too deep");
+	struct pusher p = {.L = L};
+
+	luaL_checkstack(L, 5, "JSON is nested too deep");
 	(void)lua_rawgetp(L, LUA_REGISTRYINDEX, &array_key);
-	(void)push(L, v, lua_gettop(L));
-	lua_remove(L, -2);
+	p.mark_idx = lua_gettop(L);
+	(void)lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+	p.names_idx = p.mark_idx + 1;
+	p.names = lua_touserdata(L, p.names_idx);
+	(void)push(&p, v);
+	lua_copy(L, -1, p.mark_idx);
+	lua_settop(L, p.mark_idx);
 }
 
 /* One container on the way to the value that is being written. */

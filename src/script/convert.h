@@ -20,7 +20,8 @@ struct buf;
 struct err;
 struct jval;
 
-/* Make the mark of arrays, once a state.  Lua stack: [-0, +0, m] */
+/* Make the mark of arrays, and room for names that come again (8 KiB), once a
+ * state.  Lua stack: [-0, +0, m] */
 void convert_open(lua_State *L);
 
 /**

@@ -49,6 +49,65 @@ Test(convert, values_have_the_types_of_lua)
 	    "assert(json.decode('{\"a\":1,\"a\":2}').a == 2)");
 }
 
+/* Push an object of ${n} names that differ only in their middle, where nobody
+ * looks who finds names by their ends; see that each has its own value. */
+static void
+push_alike(lua_State *L, struct buf *text, int from, int n)
+{
+	struct jdoc doc = {0};
+	struct err err;
+	char name[32];
+	int i;
+
+	buf_reset(text);
+	for (i = from; i < from + n; i++)
+		buf_printf(text, "%c\"name-%04d-name\":%d",
+		    i == from ? '{' : ',', i, i);
+	buf_puts(text, ",\"\":-1,\"a\":-2,\"a\\u0000b\":-3}");
+	cr_assert_eq(jdoc_parse(&doc, text->data, text->len, NULL, &err), 0,
+	    "%s", err.msg);
+	convert_push(L, jdoc_root(&doc));
+	for (i = from; i < from + n; i++) {
+		(void)snprintf(name, sizeof(name), "name-%04d-name", i);
+		cr_assert_eq(
+		    lua_getfield(L, -1, name), LUA_TNUMBER, "%s", name);
+		cr_assert_eq(lua_tointeger(L, -1), i);
+		lua_pop(L, 1);
+	}
+	(void)lua_getfield(L, -1, "");
+	(void)lua_getfield(L, -2, "a");
+	(void)lua_pushlstring(L, "a\0b", 3);
+	(void)lua_rawget(L, -4);
+	cr_expect_eq(lua_tointeger(L, -3), -1);
+	cr_expect_eq(lua_tointeger(L, -2), -2);
+	cr_expect_eq(lua_tointeger(L, -1), -3);
+	lua_pop(L, 4);
+	jdoc_free(&doc);
+}
+
+Test(convert, names_that_look_alike_are_told_apart)
+{
+	lua_State *L = luaL_newstate();
+	struct buf text = BUF_INIT;
+	int round;
+
+	convert_open(L);
+	for (round = 0; round < 3; round++) {
+		push_alike(L, &text, 0, 700);
+		/* Each text is where the one before it was. */
+		push_alike(L, &text, 5, 1);
+		push_alike(L, &text, 6, 1);
+		/* What is known outlives the tables that had it. */
+		(void)lua_gc(L, LUA_GCCOLLECT);
+		push_alike(L, &text, 699, 1);
+		push_alike(L, &text, 350, 700);
+		(void)lua_gc(L, LUA_GCCOLLECT);
+	}
+	cr_expect_eq(lua_gettop(L), 0);
+	lua_close(L);
+	buf_free(&text);
+}
+
 Test(convert, an_array_stays_one_when_a_script_changes_it)
 {
 	fix_good("local t = json.decode('{\"tags\":[1]}') "
