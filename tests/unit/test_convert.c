@@ -2,9 +2,6 @@
 
 #include <lua.h>
 
-#include <lua-cjson.h>
-
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "script/convert.h"
@@ -183,95 +180,4 @@ Test(convert, bad_text_is_nil_message_offset)
 		 "v, e, at = json.decode('{\"a\":1} x') assert(at == 8) "
 		 "v, e, at = json.decode('{\"a\":01}') assert(v == nil) "
 		 "assert(not pcall(json.decode))");
-}
-
-/* A 22 KB event as Sentry sends it: an exception with 60 frames. */
-static void
-put_event(struct buf *out)
-{
-	int i;
-
-	buf_puts(out,
-	    "{\"action\":\"created\",\"data\":{\"error\":{\"project\":"
-	    "4505281256062976,\"tags\":[[\"level\",\"error\"],"
-	    "[\"os\",\"Linux\"]],\"exception\":{\"values\":[{\"type\":"
-	    "\"TypeError\",\"stacktrace\":{\"frames\":[");
-	for (i = 0; i < 60; i++)
-		buf_printf(out,
-		    "%s{\"filename\":\"app/components/module_%d.js\",\"abs_"
-		    "path\":\"https://static.example.com/app/components/"
-		    "module_%d.js\",\"function\":\"handler%d\",\"lineno\":%d,"
-		    "\"colno\":17,\"in_app\":true,\"context_line\":\"    "
-		    "return this.props.items.map(render);\",\"pre_context\":"
-		    "[\"function a() {\",\"  let b = 1;\"],\"vars\":{\"n\":"
-		    "null,\"x\":1.5},\"module\":null}",
-		    i == 0 ? "" : ",", i, i, i, i * 7);
-	buf_puts(out, "]}}]}}}}");
-}
-
-static uint64_t
-time_of(lua_State *L, lua_CFunction f, int rounds)
-{
-	uint64_t begun, best = UINT64_MAX;
-	int i, n;
-
-	for (n = 0; n < 5; n++) {
-		begun = clock_thread_cpu_ns();
-		for (i = 0; i < rounds; i++) {
-			lua_pushcfunction(L, f);
-			lua_pushvalue(L, 1);
-			lua_call(L, 1, 1);
-			lua_pop(L, 1);
-		}
-		if (clock_thread_cpu_ns() - begun < best)
-			best = clock_thread_cpu_ns() - begun;
-	}
-	return best / (uint64_t)rounds / 1000;
-}
-
-static struct jdoc bench_doc;
-
-static int
-ours(lua_State *L)
-{
-	size_t len;
-	const char *s = lua_tolstring(L, 1, &len);
-
-	if (jdoc_parse(&bench_doc, s, len, NULL, NULL) == -1)
-		return luaL_error(L, "no JSON");
-	convert_push(L, jdoc_root(&bench_doc));
-	return 1;
-}
-
-static int
-theirs(lua_State *L)
-{
-	lua_getglobal(L, "cjson_decode");
-	lua_pushvalue(L, 1);
-	lua_call(L, 1, 1);
-	return 1;
-}
-
-Test(convert, is_faster_than_cjson)
-{
-	struct buf text = BUF_INIT;
-	lua_State *L = luaL_newstate();
-	uint64_t a, b;
-
-	put_event(&text);
-	convert_open(L);
-	luaopen_cjson(L);
-	lua_getfield(L, -1, "decode");
-	lua_setglobal(L, "cjson_decode");
-	lua_settop(L, 0);
-	lua_pushlstring(L, text.data, text.len);
-	(void)time_of(L, ours, 50);
-	a = time_of(L, ours, 100);
-	b = time_of(L, theirs, 100);
-	(void)printf("%zu bytes: ours %llu us, cjson %llu us\n", text.len,
-	    (unsigned long long)a, (unsigned long long)b);
-	cr_expect_lt(a, b);
-	lua_close(L);
-	jdoc_free(&bench_doc);
-	buf_free(&text);
 }
