@@ -33,7 +33,7 @@ struct subject {
 	struct measure_texts *texts;
 	struct jdoc *docs; /* Of each text. */
 	const struct schema *schema;
-	int rc;
+	int rc; /* Of the last check. */
 };
 
 static const char event_schema[] =
@@ -136,17 +136,22 @@ parse_all(struct measure_texts *texts)
 	return s.docs;
 }
 
-/* Why a body is refused, if it is. */
+/* Why one of the bodies is refused, if one is. */
 static const char *
 verdict(const struct subject *s, struct schema_violation *violation)
 {
 	static char line[sizeof(*violation) + sizeof("refused: ")];
+	size_t i;
 
-	if (schema_check(s->schema, jdoc_root(&s->docs[0]), violation) == 0)
-		return "valid";
-	(void)snprintf(line, sizeof(line), "refused: %s %s", violation->pointer,
-	    violation->message);
-	return line;
+	for (i = 0; i < s->texts->n; i++) {
+		if (schema_check(
+			s->schema, jdoc_root(&s->docs[i]), violation) == 0)
+			continue;
+		(void)snprintf(line, sizeof(line), "refused: %s %s",
+		    violation->pointer, violation->message);
+		return line;
+	}
+	return "valid";
 }
 
 /* Check bodies against all that the documents have for their resource. */
