@@ -77,6 +77,21 @@ buf_printf(struct buf *buf, const char *fmt, ...)
 	buf->len += (size_t)n;
 }
 
+void
+buf_forget(struct buf *buf, size_t *at)
+{
+	size_t left = buf->len - *at;
+
+	if (left > 0 && *at < left)
+		return;
+	if (left > 0)
+		(void)memmove(buf->data, buf->data + *at, left);
+	buf->len = left;
+	if (buf->data != NULL)
+		buf->data[left] = '\0';
+	*at = 0;
+}
+
 const char *
 buf_text(const struct buf *buf)
 {

@@ -56,6 +56,14 @@ void buf_putc(struct buf *buf, char c);
 void buf_printf(struct buf *buf, const char *fmt, ...) ATTR_PRINTF(2, 3);
 
 /**
+ * buf_forget(buf, at):
+ * The first *${at} bytes have been used: give their room to what will come,
+ * once it is worth moving the rest, and set *${at} to where the rest is then. A
+ * queue that never gets empty keeps to about twice its content.
+ */
+void buf_forget(struct buf *buf, size_t *at);
+
+/**
  * buf_text(buf):
  * The content as a C string; "" if there is none.
  *

@@ -243,12 +243,11 @@ flush(struct worker *w)
 			/* Any other error shows when reading, too. */
 			if (errno == EAGAIN)
 				(void)event_add(w->ev_write, NULL);
-			return;
+			break;
 		}
 		w->out_at += (size_t)n;
 	}
-	buf_reset(&w->out);
-	w->out_at = 0;
+	buf_forget(&w->out, &w->out_at);
 }
 
 static void

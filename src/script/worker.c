@@ -116,12 +116,13 @@ flush(struct worker *w)
 		    w->fd, w->out.data + w->out_at, w->out.len - w->out_at);
 		if (n == -1 && errno == EINTR)
 			continue;
+		if (n == -1 && errno != EAGAIN)
+			return -1;
 		if (n == -1)
-			return errno == EAGAIN ? 0 : -1;
+			break;
 		w->out_at += (size_t)n;
 	}
-	buf_reset(&w->out);
-	w->out_at = 0;
+	buf_forget(&w->out, &w->out_at);
 	return 0;
 }
 

@@ -153,6 +153,37 @@ Test(str, utf8_is_checked_as_rfc_3629_says)
 	cr_expect_eq(str_utf8_len("", 0), 0);
 }
 
+Test(buf, forgets_what_was_used)
+{
+	struct buf b = BUF_INIT;
+	size_t at = 0, i;
+
+	buf_forget(&b, &at);
+	cr_assert_eq(at, 0);
+	buf_puts(&b, "used, kept");
+	at = 4;
+	buf_forget(&b, &at);
+	cr_assert_eq(at, 4, "it is not worth it yet");
+	at = 6;
+	buf_forget(&b, &at);
+	cr_assert_eq(at, 0);
+	cr_assert_str_eq(b.data, "kept");
+	cr_assert_eq(b.len, 4);
+
+	/* A queue that always has something in it. */
+	for (i = 0; i < 100000; i++) {
+		buf_puts(&b, "0123456789");
+		at += 10;
+		buf_forget(&b, &at);
+	}
+	cr_assert_eq(b.len - at, 4);
+	cr_assert_lt(b.cap, 1000);
+	at = b.len;
+	buf_forget(&b, &at);
+	cr_assert_eq(b.len, 0);
+	buf_free(&b);
+}
+
 Test(buf, grows_and_stays_a_c_string)
 {
 	struct buf b = BUF_INIT;
