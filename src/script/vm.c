@@ -11,6 +11,7 @@
 
 #include "script/convert.h"
 #include "script/hold.h"
+#include "script/lalloc.h"
 #include "script/sandbox.h"
 #include "script/vm.h"
 #include "script/vm_internal.h"
@@ -43,7 +44,7 @@ vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 	void *p;
 
 	if (nsize == 0) {
-		free(ptr);
+		(void)lalloc(ptr, have, 0);
 		vm->mem_used = used;
 		return NULL;
 	}
@@ -52,7 +53,7 @@ vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 		vm->mem_refused = 1;
 		return NULL;
 	}
-	p = realloc(ptr, nsize);
+	p = lalloc(ptr, have, nsize);
 	if (p == NULL) {
 		vm->mem_refused = 1;
 		return NULL;
