@@ -163,7 +163,8 @@ open_ms(struct side *side)
 	    .dedupe_window_ms = 3600000,
 	    .retain_done_ms = 7 * 24 * UINT64_C(3600000),
 	    .retain_dead_ms = 30 * 24 * UINT64_C(3600000),
-	    .max_bytes = UINT64_C(64) << 30};
+	    .max_bytes = UINT64_C(64) << 30,
+	    .commit_ms = 1}; /* Not the wait for more is measured. */
 	uint64_t start = clock_mono_ns();
 	struct err err;
 
