@@ -72,7 +72,7 @@ lalloc(void *ptr, size_t osize, size_t nsize)
 	}
 	if (ptr == NULL)
 		return get(nsize);
-	if (osize > SMALL && nsize > SMALL)
+	if (watched || (osize > SMALL && nsize > SMALL))
 		return realloc(ptr, nsize);
 	if (osize <= SMALL && nsize <= SMALL &&
 	    steps_of(osize) == steps_of(nsize))
