@@ -270,7 +270,9 @@ begin_request(struct httpd_conn *conn, struct evbuffer *in, size_t headlen,
 	if ((head->chunked || head->length > 0) && head->method != HTTPD_POST &&
 	    head->method != HTTPD_PUT && head->method != HTTPD_PATCH)
 		conn->close_after = 1;
-	if (!head->chunked && gate_has_body(head->method)) {
+	if (!gate_has_body(head->method))
+		return;
+	if (!head->chunked) {
 		total = evbuffer_get_length(in) - headlen;
 		conn->body_left =
 		    head->length > total ? head->length - total : 0;
@@ -278,8 +280,6 @@ begin_request(struct httpd_conn *conn, struct evbuffer *in, size_t headlen,
 			read_on(conn, in);
 		return;
 	}
-	if (!head->chunked || !gate_has_body(head->method))
-		return;
 
 	/* What is there already of a chunked body. */
 	(void)memset(&conn->chunks, 0, sizeof(conn->chunks));

@@ -67,6 +67,14 @@ struct segment_reader {
 	size_t next; /* The one to close next. */
 };
 
+/* Of a record, with its header. */
+static uint64_t
+record_len(const struct header *h)
+{
+	return sizeof(*h) + (uint64_t)h->headers_len + h->warnings_len +
+	       h->body_len + h->row_len;
+}
+
 static void
 file_name(uint64_t file, char name[static PATH_SIZE])
 {
@@ -389,8 +397,7 @@ segment_put(struct segment *seg, uint64_t id,
 
 	ret_ref->file = seg->file;
 	ret_ref->offset = seg->used;
-	ret_ref->len = sizeof(*h) + record->headers.len + record->warnings.len +
-		       record->body.len + record->row.len;
+	ret_ref->len = record_len(h);
 	seg->used += ret_ref->len;
 	return 0;
 }
@@ -526,9 +533,7 @@ segment_parse(char *data, size_t len, uint64_t id,
 	if (len < sizeof(h))
 		goto bad;
 	(void)memcpy(&h, data, sizeof(h));
-	if (h.magic != MAGIC || h.id != id ||
-	    len != sizeof(h) + (uint64_t)h.headers_len + h.warnings_len +
-		       h.body_len + h.row_len ||
+	if (h.magic != MAGIC || h.id != id || len != record_len(&h) ||
 	    h.crc != checksum_crc32c(0, data + 8, len - 8))
 		goto bad;
 	at = data + sizeof(h);
@@ -673,8 +678,7 @@ read_whole(int fd, uint64_t offset, uint64_t size, uint64_t *ret_len,
 		return 0;
 	if (read_all(fd, &h, sizeof(h), offset) == -1)
 		return -1;
-	len = sizeof(h) + (uint64_t)h.headers_len + h.warnings_len +
-	      h.body_len + h.row_len;
+	len = record_len(&h);
 	if (h.magic != MAGIC || len > size - offset)
 		return 0;
 	data = mem_alloc(len + 1);
