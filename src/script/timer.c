@@ -8,6 +8,8 @@
 #include "script/timer.h"
 #include "script/vm_internal.h"
 
+#define NS_A_MS UINT64_C(1000000)
+
 void
 vclock_init(struct vclock *clock, uint64_t unix_ms)
 {
@@ -31,6 +33,15 @@ vclock_step(struct vclock *clock, uint64_t until_ms)
 	return 1;
 }
 
+/* When it will be ${ms} later; beyond what fits nobody waits. */
+static uint64_t
+due_in(uint64_t ms)
+{
+	uint64_t now = clock_mono_ns(), most = (UINT64_MAX - now) / NS_A_MS;
+
+	return now + (ms < most ? ms : most) * NS_A_MS;
+}
+
 static void
 event_cb(evutil_socket_t fd, short what, void *cookie)
 {
@@ -38,6 +49,9 @@ event_cb(evutil_socket_t fd, short what, void *cookie)
 
 	(void)fd;
 	(void)what;
+	/* libevent goes by a coarse clock, and so may be a little early. */
+	if (clock_mono_ns() < timer->due_mono_ns && loop_arm(timer->ev, 1) == 0)
+		return;
 	timer_stop(timer);
 	timer->cb(timer->cookie);
 }
@@ -73,6 +87,7 @@ timer_start(struct timer *timer, struct event_base *base, struct vclock *clock,
 		insert(timer, clock, ms);
 		return 0;
 	}
+	timer->due_mono_ns = due_in(ms);
 	timer->ev = evtimer_new(base, event_cb, timer);
 	if (timer->ev != NULL && loop_arm(timer->ev, ms) == 0)
 		return 0;
@@ -91,6 +106,7 @@ timer_start_common(struct timer *timer, struct event_base *base,
 		return timer_start(timer, base, clock, ms, cb, cookie);
 	timer->cb = cb;
 	timer->cookie = cookie;
+	timer->due_mono_ns = due_in(ms);
 	/* All are equally long, which libevent can make cheap. */
 	common = event_base_init_common_timeout(base, &tv);
 	timer->ev = evtimer_new(base, event_cb, timer);

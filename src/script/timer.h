@@ -28,6 +28,7 @@ struct timer {
 	struct event *ev;     /* Set, by the machine's time. */
 	struct vclock *clock; /* Set, by that clock. */
 	uint64_t due_ms;      /* Of ->elapsed_ms. */
+	uint64_t due_mono_ns; /* By the machine's time. */
 	timer_cb *cb;
 	void *cookie;
 	TAILQ_ENTRY(timer) entry;
